@@ -1,0 +1,1 @@
+"""What holds Python source: modules, notebooks, Markdown fences."""

@@ -1,0 +1,1 @@
+"""One shape of source, one file, one test file of the same stem."""

@@ -1,0 +1,37 @@
+"""Joins the commands into one program. Each command lives in its own file and registers a function here."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+import orpo_compat
+
+app = typer.Typer(
+    name="orpo-compat",
+    help="ORPO training without TRL: switch a repository, prove the numbers, train.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+)
+
+
+def _print_version(requested: bool) -> None:
+    if requested:
+        typer.echo(f"orpo-compat {orpo_compat.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """ORPO training without TRL: switch a repository, prove the numbers, train."""
+
+
+def main() -> None:
+    """Run the command line; console-script entry point."""
+    app()
