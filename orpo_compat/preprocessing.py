@@ -1,0 +1,160 @@
+"""Datasets in, tokenized datasets out: one batched map that ``datasets`` can cache, and a report of what was trimmed.
+
+Takes ``Dataset``, ``IterableDataset``, and dicts of them; rows that carry ``chosen_input_ids`` pass straight through.
+Knows no model. Subclasses that override ``tokenize_row`` get their rows one by one, as under TRL.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from orpo_compat.data import to_text
+from orpo_compat.loss import IGNORE_INDEX
+from orpo_compat.tokenization import RowNote, TokenizationRules, tokenize_pairs
+
+logger = logging.getLogger(__name__)
+
+TOKENIZED_MARK = "chosen_input_ids"
+LABELS_MARK = "chosen_labels"
+Tokenize = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+@dataclass
+class DataReport:
+    """What happened to the rows on their way to token ids, per dataset."""
+
+    counts: dict[str, dict[str, int]] = field(default_factory=dict)
+    """Dataset name -> how many ``rows`` and how many of each ``RowNote``, in lower case."""
+
+    def add(self, name: str, notes: list[int]) -> None:
+        """Count the notes of one dataset's rows."""
+        tally = Counter(
+            flag.name.lower() for note in notes for flag in RowNote if flag and RowNote(note) & flag
+        )  # type: ignore[union-attr]
+        self.counts[name] = {"rows": len(notes), **tally}
+
+    def __str__(self) -> str:
+        return "; ".join(
+            f"{name}: " + ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in counts.items())
+            for name, counts in self.counts.items()
+        )
+
+
+def render_and_tokenize(
+    batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules
+) -> dict[str, list[Any]]:
+    """Bring a batch of raw rows to text and then to token ids; a pure function, so that maps are cacheable."""
+    texts = render(batch, tokenizer)
+    return {**texts, **tokenize_pairs(texts, tokenizer, rules)}
+
+
+def render(batch: dict[str, list[Any]], tokenizer: Any) -> dict[str, list[Any]]:
+    """Bring a batch of raw rows to prompt, chosen and rejected strings."""
+    size = len(next(iter(batch.values())))
+    rows = [to_text({column: values[i] for column, values in batch.items()}, tokenizer) for i in range(size)]
+    return {column: [row[column] for row in rows] for column in ("prompt", "chosen", "rejected")}
+
+
+def complete_tokenized(row: dict[str, Any], label_pad_token_id: int = IGNORE_INDEX) -> dict[str, Any]:
+    """Fill in the masks and labels that a pre-tokenized row leaves out.
+
+    Without ``*_labels`` the prompt's length must be known from ``prompt_input_ids``.
+
+    Raises:
+        ValueError: neither labels nor the prompt's ids are there.
+    """
+    filled: dict[str, Any] = {}
+    for side in ("chosen", "rejected"):
+        ids = row[f"{side}_input_ids"]
+        if row.get(f"{side}_attention_mask") is None:
+            filled[f"{side}_attention_mask"] = [1] * len(ids)
+        if row.get(f"{side}_labels") is not None:
+            continue
+        if row.get("prompt_input_ids") is None:
+            raise ValueError(
+                f"pre-tokenized rows need {side}_labels, or prompt_input_ids to tell where the response begins; "
+                f"got the columns {sorted(row)}"
+            )
+        prompt = min(len(row["prompt_input_ids"]), len(ids))
+        filled[f"{side}_labels"] = [label_pad_token_id] * prompt + list(ids[prompt:])
+    if row.get("prompt_input_ids") is None:
+        labels = row.get("chosen_labels") or filled["chosen_labels"]
+        start = next((i for i, label in enumerate(labels) if label != label_pad_token_id), len(labels))
+        filled["prompt_input_ids"] = list(row["chosen_input_ids"][:start])
+    if row.get("prompt_attention_mask") is None:
+        filled["prompt_attention_mask"] = [1] * len(filled.get("prompt_input_ids") or row["prompt_input_ids"])
+    return filled
+
+
+@dataclass
+class Preprocessor:
+    """Tokenizes whatever a trainer was given as data.
+
+    Args:
+        tokenizer: A fast or slow transformers tokenizer.
+        rules: What the ids depend on.
+        num_proc: Worker processes of the map; not for streams.
+        tokenize_row: A subclass's own row function, or None for the batched one.
+        report: Where the rows' notes are counted.
+    """
+
+    tokenizer: Any
+    rules: TokenizationRules
+    num_proc: int | None = None
+    tokenize_row: Tokenize | None = None
+    report: DataReport = field(default_factory=DataReport)
+
+    def __call__(self, data: Any, name: str) -> Any:
+        """Return ``data`` tokenized; a dict of datasets comes back as a dict."""
+        if data is None:
+            return None
+        if isinstance(data, Mapping):
+            return type(data)({key: self(part, f"{name}/{key}") for key, part in data.items()})
+        if not hasattr(data, "map"):
+            return data  # a torch Dataset whose rows its own collator understands
+        streaming = not hasattr(data, "num_rows")
+        columns = _column_names(data)
+        if TOKENIZED_MARK in columns or (self.rules.is_encoder_decoder and LABELS_MARK in columns):
+            return self._complete(data, columns, streaming)
+        return self._tokenize(data, name, streaming)
+
+    def _workers(self, streaming: bool) -> dict[str, Any]:
+        return {} if streaming else {"num_proc": self.num_proc}
+
+    def _complete(self, data: Any, columns: list[str], streaming: bool) -> Any:
+        if self.rules.is_encoder_decoder:
+            return data
+        options = {
+            "fn_kwargs": {"label_pad_token_id": self.rules.label_pad_token_id},
+            **self._workers(streaming),
+        }
+        return data.map(complete_tokenized, **options)
+
+    def _tokenize(self, data: Any, name: str, streaming: bool) -> Any:
+        options: dict[str, Any] = self._workers(streaming)
+        if not streaming:
+            options["desc"] = f"Tokenizing {name}"
+        if self.tokenize_row is not None:
+            data = data.map(render, batched=True, fn_kwargs={"tokenizer": self.tokenizer}, **options)
+            return data.map(self.tokenize_row, **options)
+        data = data.map(
+            render_and_tokenize,
+            batched=True,
+            fn_kwargs={"tokenizer": self.tokenizer, "rules": self.rules},
+            **options,
+        )
+        if not streaming:
+            self.report.add(name, data["row_note"])
+        return data.remove_columns("row_note")
+
+
+def _column_names(data: Any) -> list[str]:
+    """Return a dataset's columns; a stream may have to be looked into."""
+    if data.column_names is not None:
+        return list(data.column_names)
+    first = next(iter(data), None)
+    return list(first) if first is not None else []
