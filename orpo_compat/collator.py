@@ -70,9 +70,7 @@ class PreferenceCollator:
         return self.pad_token_id
 
 
-def pair_lengths(
-    feature: Mapping[str, Any], label_pad_token_id: int = IGNORE_INDEX
-) -> tuple[int, int, int, int]:
+def pair_lengths(feature: Mapping[str, Any], label_pad_token_id: int = IGNORE_INDEX) -> tuple[int, int, int, int]:
     """Count a row's tokens: (chosen, rejected, chosen's prompt, rejected's prompt)."""
     chosen, rejected = feature["chosen_labels"], feature["rejected_labels"]
     return (

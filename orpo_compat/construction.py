@@ -50,9 +50,7 @@ def resolve_args(args: TrainingArguments | None) -> ORPOConfig:
         return args
     if isinstance(args, TrainingArguments):
         return ORPOConfig.from_training_arguments(args)
-    raise TypeError(
-        f"args must be an ORPOConfig or a transformers.TrainingArguments, got {type(args).__name__}"
-    )
+    raise TypeError(f"args must be an ORPOConfig or a transformers.TrainingArguments, got {type(args).__name__}")
 
 
 def text_config(model: nn.Module) -> Any:

@@ -62,11 +62,7 @@ def with_prompt(row: Row) -> dict[str, Any]:
                 f"a preference row needs the column {column!r}, got {sorted(row)}; rename your columns, or pass "
                 "tokenized rows with 'chosen_input_ids' and 'rejected_input_ids'"
             )
-    if (
-        "prompt" in row
-        and row["prompt"] is not None
-        and is_messages(row["chosen"]) == is_messages(row["prompt"])
-    ):
+    if "prompt" in row and row["prompt"] is not None and is_messages(row["chosen"]) == is_messages(row["prompt"]):
         return {"prompt": row["prompt"], "chosen": row["chosen"], "rejected": row["rejected"]}
     return split_shared_start(row["chosen"], row["rejected"])
 
@@ -84,9 +80,7 @@ def _generation_options(prompt: Messages) -> dict[str, bool]:
         return {"add_generation_prompt": True, "continue_final_message": False}
     if last_role == "assistant":
         return {"add_generation_prompt": False, "continue_final_message": True}
-    raise ValueError(
-        f"the prompt's last message has role {last_role!r}, expected user, tool, system or assistant"
-    )
+    raise ValueError(f"the prompt's last message has role {last_role!r}, expected user, tool, system or assistant")
 
 
 def render_chat(row: Row, tokenizer: Any) -> dict[str, str]:

@@ -61,12 +61,8 @@ class EvaluationHooks(_Base):
     ) -> EvalLoopOutput:
         """Evaluate one dataset and add its preference metrics under ``metric_key_prefix``."""
         self._means["eval"].drain()
-        output = super().evaluation_loop(
-            dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix
-        )
+        output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         means = self._means["eval"].drain(self._sum_over_ranks)
         if output.metrics is not None:
-            output.metrics.update(
-                {f"{metric_key_prefix}_{k.removeprefix('eval_')}": v for k, v in means.items()}
-            )
+            output.metrics.update({f"{metric_key_prefix}_{k.removeprefix('eval_')}": v for k, v in means.items()})
         return output

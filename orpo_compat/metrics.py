@@ -57,9 +57,7 @@ class RunningMeans:
             if scalar is None:
                 continue
             entry = torch.stack((scalar * weight, torch.full_like(scalar, weight)))
-            self._sums[name] = (
-                self._sums[name] + entry.to(self._sums[name].device) if name in self._sums else entry
-            )
+            self._sums[name] = self._sums[name] + entry.to(self._sums[name].device) if name in self._sums else entry
 
 
 def _as_scalar(value: Any) -> Tensor | None:

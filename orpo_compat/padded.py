@@ -144,9 +144,7 @@ class PaddedHooks:
             encoder-decoders), the NLL of the chosen rows (scalar), and the router's auxiliary loss if enabled.
         """
         # Overrides written since TRL 0.28 do not take the label padding: it is passed only where it is not -100.
-        unusual = (
-            {} if self.label_pad_token_id == IGNORE_INDEX else {"label_pad_token_id": self.label_pad_token_id}
-        )
+        unusual = {} if self.label_pad_token_id == IGNORE_INDEX else {"label_pad_token_id": self.label_pad_token_id}
         inputs = self.concatenated_inputs(
             batch,
             is_encoder_decoder=self.is_encoder_decoder,
@@ -171,9 +169,7 @@ class PaddedHooks:
         targets = self._nll_targets(inputs)[:num_pairs]
         if not self.is_encoder_decoder:
             logits, targets = logits[:, :-1], targets[:, 1:]
-        nll = -masked_mean(
-            token_logps(logits[:num_pairs], targets).flatten(), (targets != IGNORE_INDEX).flatten()
-        )
+        nll = -masked_mean(token_logps(logits[:num_pairs], targets).flatten(), (targets != IGNORE_INDEX).flatten())
         terms = (logps[:num_pairs], logps[num_pairs:], logits[:num_pairs], logits[num_pairs:], nll)
         return (*terms, outputs.aux_loss) if self.aux_loss_enabled else terms
 
@@ -189,9 +185,7 @@ class PaddedHooks:
         """Return decoder inputs for the labels: shifted by one behind the start token. Shape as given."""
         if self.decoder_start_token_id is None or self.pad_token_id is None:
             missing = "decoder_start_token_id" if self.decoder_start_token_id is None else "pad_token_id"
-            raise ValueError(
-                f"an encoder-decoder needs model.config.{missing}, got None; T5 sets it to the pad token"
-            )
+            raise ValueError(f"an encoder-decoder needs model.config.{missing}, got None; T5 sets it to the pad token")
         shifted = input_ids.roll(1, dims=-1)
         shifted[..., 0] = self.decoder_start_token_id
         return shifted.masked_fill(shifted == self.label_pad_token_id, self.pad_token_id)

@@ -60,9 +60,7 @@ def load_model(name: str, init_kwargs: dict[str, Any] | None, trust_remote_code:
     legacy = kwargs.pop("torch_dtype", None)
     if init_kwargs is not None:
         kwargs["dtype"] = resolve_dtype(kwargs.get("dtype", legacy if legacy is not None else "auto"))
-    hub_keys = {
-        key: kwargs[key] for key in ("revision", "trust_remote_code", "token", "cache_dir") if key in kwargs
-    }
+    hub_keys = {key: kwargs[key] for key in ("revision", "trust_remote_code", "token", "cache_dir") if key in kwargs}
     config = AutoConfig.from_pretrained(name, **hub_keys)
     loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model: nn.Module = loader.from_pretrained(name, **kwargs)
@@ -100,9 +98,7 @@ def attach_adapter(model: nn.Module, peft_config: Any, args: Any) -> tuple[nn.Mo
     from peft import PeftConfig, PeftModel, get_peft_model, prepare_model_for_kbit_training
 
     if not isinstance(peft_config, PeftConfig):
-        raise TypeError(
-            f"peft_config must be a peft.PeftConfig such as LoraConfig, got {type(peft_config).__name__}"
-        )
+        raise TypeError(f"peft_config must be a peft.PeftConfig such as LoraConfig, got {type(peft_config).__name__}")
     if isinstance(model, PeftModel):
         raise ValueError(
             "the model already is a PeftModel and peft_config asks for another adapter; pass one of the two, or "

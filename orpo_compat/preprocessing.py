@@ -32,9 +32,7 @@ class DataReport:
 
     def add(self, name: str, notes: list[int]) -> None:
         """Count the notes of one dataset's rows."""
-        tally = Counter(
-            flag.name.lower() for note in notes for flag in RowNote if flag and RowNote(note) & flag
-        )  # type: ignore[union-attr]
+        tally = Counter(flag.name.lower() for note in notes for flag in RowNote if flag and RowNote(note) & flag)  # type: ignore[union-attr]
         self.counts[name] = {"rows": len(notes), **tally}
 
     def __str__(self) -> str:
@@ -44,9 +42,7 @@ class DataReport:
         )
 
 
-def render_and_tokenize(
-    batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules
-) -> dict[str, list[Any]]:
+def render_and_tokenize(batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules) -> dict[str, list[Any]]:
     """Bring a batch of raw rows to text and then to token ids; a pure function, so that maps are cacheable."""
     texts = render(batch, tokenizer)
     return {**texts, **tokenize_pairs(texts, tokenizer, rules)}

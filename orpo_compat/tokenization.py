@@ -86,9 +86,7 @@ class _Pair:
         return max(len(side.ids) for side in self.sides)
 
 
-def tokenize_pairs(
-    batch: Mapping[str, Sequence[str]], tokenizer: Any, rules: TokenizationRules
-) -> dict[str, Any]:
+def tokenize_pairs(batch: Mapping[str, Sequence[str]], tokenizer: Any, rules: TokenizationRules) -> dict[str, Any]:
     """Tokenize a batch of rows with ``prompt``, ``chosen`` and ``rejected`` strings.
 
     Returns TRL's columns: ``prompt_input_ids``, ``prompt_attention_mask`` and, for chosen and rejected,
@@ -216,9 +214,7 @@ def _columns(pairs: list[_Pair], rules: TokenizationRules) -> dict[str, Any]:
         sides = [getattr(pair, name) for pair in pairs]
         columns[f"{name}_input_ids"] = [side.prompt + side.ids for side in sides]
         columns[f"{name}_attention_mask"] = [[1] * side.length for side in sides]
-        columns[f"{name}_labels"] = [
-            [rules.label_pad_token_id] * len(side.prompt) + side.ids for side in sides
-        ]
+        columns[f"{name}_labels"] = [[rules.label_pad_token_id] * len(side.prompt) + side.ids for side in sides]
     return columns
 
 
@@ -232,9 +228,7 @@ def _tokenize_encoder_decoder(
     notes = [RowNote.NONE] * len(batch["prompt"])
     if rules.max_prompt_length is not None:
         for column in columns:
-            columns[column] = [
-                _trimmed(ids, rules.max_prompt_length, rules.truncation_mode) for ids in columns[column]
-            ]
+            columns[column] = [_trimmed(ids, rules.max_prompt_length, rules.truncation_mode) for ids in columns[column]]
     for side in ("chosen", "rejected"):
         columns[f"{side}_labels"] = tokenizer(list(batch[side]), add_special_tokens=True, **cut)["input_ids"]
     return {**columns, "row_note": [int(note) for note in notes]}

@@ -96,9 +96,7 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         self._needs_autocast = False
         prepared, prepared_init = self._prepare_models(model, model_init, config, peft_config)
         reference = prepared if prepared is not None else prepared_init.probe()
-        self._adopt_settings(
-            config, reference, construction.resolve_tokenizer(processing_class, reference, config)
-        )
+        self._adopt_settings(config, reference, construction.resolve_tokenizer(processing_class, reference, config))
         self.metrics_fn = metrics_fn
         collator = construction.resolve_collator(data_collator, config, self)
         super().__init__(
@@ -214,9 +212,7 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
     def tokenize_row(self, feature: Mapping[str, Any], model: nn.Module | None = None) -> dict[str, Any]:
         """Tokenize one row of prompt, chosen and rejected strings; see ``tokenization.tokenize_pairs``."""
         row = {column: [feature[column]] for column in ("prompt", "chosen", "rejected")}
-        columns = tokenize_pairs(
-            row, construction.text_tokenizer(self.processing_class), self.tokenization_rules
-        )
+        columns = tokenize_pairs(row, construction.text_tokenizer(self.processing_class), self.tokenization_rules)
         return {name: values[0] for name, values in columns.items() if name != "row_note"}
 
     def get_batch_loss_metrics(
@@ -248,9 +244,7 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
             nll: Mean negative log-likelihood of the chosen rows. Scalar.
             metrics: What the path has measured itself.
         """
-        losses, chosen_rewards, rejected_rewards, ratio, log_odds = self.odds_ratio_loss(
-            chosen_logps, rejected_logps
-        )
+        losses, chosen_rewards, rejected_rewards, ratio, log_odds = self.odds_ratio_loss(chosen_logps, rejected_logps)
         loss = nll - losses.mean()
         self._pairs = {"chosen_rewards": chosen_rewards, "rejected_rewards": rejected_rewards}
         metrics |= {
@@ -270,9 +264,7 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         prefix = "eval_" if train_eval == "eval" else ""
         return loss, {f"{prefix}{name}": value for name, value in metrics.items()}
 
-    def loss_and_outputs(
-        self, model: nn.Module, inputs: Batch, train_eval: TrainEval
-    ) -> tuple[Tensor, dict[str, Any]]:
+    def loss_and_outputs(self, model: nn.Module, inputs: Batch, train_eval: TrainEval) -> tuple[Tensor, dict[str, Any]]:
         """Compute a batch's loss, and its metrics together with the per-pair tensors."""
         with self.casting_context():
             loss, metrics = self.get_batch_loss_metrics(model, inputs, train_eval)

@@ -80,9 +80,7 @@ def make_tokenizer(**special: Any) -> Any:
     )
     bpe.train_from_iterator([TEXT] * 4, trainer)
     names = {"pad_token": "<pad>", "bos_token": "<s>", "eos_token": "</s>", **special}
-    wrapped = PreTrainedTokenizerFast(
-        tokenizer_object=bpe, **{k: v for k, v in names.items() if v is not None}
-    )
+    wrapped = PreTrainedTokenizerFast(tokenizer_object=bpe, **{k: v for k, v in names.items() if v is not None})
     wrapped.chat_template = CHAT_TEMPLATE
     return wrapped
 
