@@ -1,0 +1,3 @@
+from .registry import TRAINERS
+
+__all__ = ["TRAINERS"]
