@@ -1,16 +1,34 @@
 """Every exception of the trainer package, headed by its tree. Each message says what, where, and what to do next.
 
-    OrpoCompatError                 anything a user can mend; the command line shows it without a traceback
-    |-- DataError (ValueError)      a preference file that cannot be read as pairs
-    |-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
-    `-- RunError (ValueError)       a run folder that is missing, incomplete, or would be overwritten
+OrpoCompatError                 anything a user can mend; the command line shows it without a traceback
+|-- ConfigError (ValueError)    an argument of ORPOConfig has a value it cannot have, or two of them disagree
+|-- UnknownArgument (TypeError) an argument that no release of TRL or transformers ever had
+|-- PickleRefused               a pickled file holds something else than training arguments
+|-- DataError (ValueError)      a preference file that cannot be read as pairs
+|-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
+|-- PackingRefused              a model or batch that packed rows cannot serve; the trainer takes the padded path
+`-- RunError (ValueError)       a run folder that is missing, incomplete, or would be overwritten
 """
 
 from __future__ import annotations
 
+from pickle import UnpicklingError
+
 
 class OrpoCompatError(Exception):
     """Anything a user can mend. Show ``str(error)``; a traceback helps nobody."""
+
+
+class ConfigError(OrpoCompatError, ValueError):
+    """An argument of ``ORPOConfig`` has a value it cannot have, or two disagree. The message names what is allowed."""
+
+
+class UnknownArgument(OrpoCompatError, TypeError):
+    """No release of TRL or transformers had this argument. The message names the nearest one, or what to do instead."""
+
+
+class PickleRefused(OrpoCompatError, UnpicklingError):
+    """A pickled file holds something else than training arguments; nothing in it was run."""
 
 
 class DataError(OrpoCompatError, ValueError):
@@ -21,5 +39,16 @@ class ModelError(OrpoCompatError, ValueError):
     """A model or tokenizer cannot be found or loaded. Give a folder, a hub name, an alias, or ``tiny``."""
 
 
+class PackingRefused(OrpoCompatError):
+    """Packed rows cannot serve this model or batch. Caught unless ``packing="always"``; the message names why."""
+
+
 class RunError(OrpoCompatError, ValueError):
     """A run folder is missing, incomplete, or holds a run that would be overwritten."""
+
+
+class SpellingWarning(UserWarning):
+    """An argument in an older spelling was translated, or has no effect any more; the message says which and why.
+
+    Shown once per argument and process. Nothing needs to be done; writing the modern argument makes it go away.
+    """
