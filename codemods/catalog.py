@@ -1,0 +1,193 @@
+"""Which ORPO name lived in which TRL module, in which releases, and where it goes.
+
+Read from the sources of TRL 0.8.2 to 1.16.0. ORPO came with 0.8.2; 0.26.0 moved it to ``trl.experimental.orpo`` and
+left deprecated subclasses behind; 0.29.0 removed those and the two old modules. Everything here is data: the rules
+decide what to do with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+OURS = "orpo_compat"
+TRAINER = "ORPOTrainer"
+CONFIG = "ORPOConfig"
+CLASSES = frozenset({TRAINER, CONFIG})
+
+#: Module of TRL -> the ORPO classes it offered, with the releases (first, first without).
+SOURCES: Mapping[str, frozenset[str]] = {
+    "trl": CLASSES,
+    "trl.trainer": CLASSES,
+    "trl.trainer.orpo_trainer": CLASSES,
+    "trl.trainer.orpo_config": frozenset({CONFIG}),
+    "trl.experimental.orpo": CLASSES,
+    "trl.experimental.orpo.orpo_trainer": CLASSES,
+    "trl.experimental.orpo.orpo_config": frozenset({CONFIG}),
+}
+
+#: Modules that exist for ORPO alone.
+ORPO_MODULES = frozenset(module for module in SOURCES if "orpo" in module)
+
+#: Packages that lead to one of the above, and hold other things too.
+PACKAGES = frozenset({"trl", "trl.trainer", "trl.experimental"})
+
+#: Module -> the releases that have it, for messages.
+LIFETIMES: Mapping[str, str] = {
+    "trl": "TRL 0.8.2 to 0.28",
+    "trl.trainer": "TRL 0.8.2 to 0.28",
+    "trl.trainer.orpo_trainer": "TRL 0.8.2 to 0.28",
+    "trl.trainer.orpo_config": "TRL 0.8.2 to 0.28",
+    "trl.experimental.orpo": "TRL 0.26 and later",
+    "trl.experimental.orpo.orpo_trainer": "TRL 0.26 and later, as a private file",
+    "trl.experimental.orpo.orpo_config": "TRL 0.26 and later, as a private file",
+}
+
+#: TRL's own helpers that could be imported from the ORPO trainer's module, and where TRL 1.16 keeps them.
+HELPER_HOMES: Mapping[str, str | None] = {
+    "DPODataCollatorWithPadding": "trl.experimental.utils",
+    "pad_to_length": "trl.experimental.utils",
+    "add_bos_token_if_needed": "trl.experimental.utils",
+    "add_eos_token_if_needed": "trl.experimental.utils",
+    "peft_module_casting_to_bf16": "trl.experimental.utils",
+    "disable_dropout_in_model": "trl.trainer.utils",
+    "selective_log_softmax": "trl.trainer.utils",
+    "generate_model_card": "trl.trainer.utils",
+    "get_comet_experiment_url": "trl.trainer.utils",
+    "log_table_to_comet_experiment": "trl.trainer.utils",
+    "get_config_model_id": "trl.trainer.utils",
+    "maybe_apply_chat_template": "trl",
+    "maybe_extract_prompt": "trl",
+    "log1mexp": "trl.experimental.orpo.orpo_trainer",
+    "_BaseTrainer": "trl.trainer.base_trainer",
+    "trl_sanitze_kwargs_for_tagging": None,
+    "PreTrainedModelWrapper": None,
+    "BaseTrainer": None,
+}
+
+#: Other names a star import of the old trainer module brought along.
+THIRD_PARTY = frozenset(
+    [
+        "torch",
+        "nn",
+        "F",
+        "np",
+        "random",
+        "inspect",
+        "warnings",
+        "os",
+        "textwrap",
+        "Path",
+        "Any",
+        "Callable",
+        "Dict",
+        "List",
+        "Literal",
+        "Optional",
+        "Tuple",
+        "Union",
+        "nullcontext",
+        "contextmanager",
+        "defaultdict",
+        "wraps",
+        "deepcopy",
+        "Accelerator",
+        "PartialState",
+        "is_deepspeed_available",
+        "Dataset",
+        "DataLoader",
+        "AutoModelForCausalLM",
+        "AutoTokenizer",
+        "BaseImageProcessor",
+        "DataCollator",
+        "FeatureExtractionMixin",
+        "PreTrainedModel",
+        "PreTrainedTokenizer",
+        "PreTrainedTokenizerBase",
+        "ProcessorMixin",
+        "Trainer",
+        "TrainerCallback",
+        "is_comet_available",
+        "is_wandb_available",
+        "is_torch_xla_available",
+        "is_torch_fx_proxy",
+        "is_peft_available",
+        "EvalLoopOutput",
+        "EvalPrediction",
+        "PeftModel",
+        "PeftConfig",
+        "get_peft_model",
+        "prepare_model_for_kbit_training",
+        "wandb",
+        "pd",
+        "version",
+        "amp",
+        "transformers",
+        "logger",
+        "logging",
+        "is_torchvision_available",
+        "TYPE_CHECKING",
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Move:
+    """One direction of travel: the modules names come from, and the one module they go to."""
+
+    sources: Mapping[str, frozenset[str]]
+    """Module -> names that move."""
+    target: str
+    """Module they move to."""
+
+    @property
+    def source_root(self) -> str:
+        """Top-level package of the sources."""
+        return next(iter(self.sources)).partition(".")[0]
+
+    @property
+    def target_root(self) -> str:
+        """The name ``import target`` binds."""
+        return self.target.partition(".")[0]
+
+    @property
+    def modules(self) -> frozenset[str]:
+        """Modules that are nothing but sources: importing one of them is about ORPO."""
+        return frozenset(module for module in self.sources if module not in PACKAGES)
+
+    @property
+    def packages(self) -> frozenset[str]:
+        """Every module through which a source can be reached, sources included."""
+        reached = set(self.sources)
+        for module in self.sources:
+            while "." in module:
+                module = module.rpartition(".")[0]
+                reached.add(module)
+        return frozenset(reached)
+
+    def moves(self, qualified: str) -> bool:
+        """Whether the dotted name is one that moves."""
+        module, _, name = qualified.rpartition(".")
+        return name in self.sources.get(module, ())
+
+
+FORWARD = Move(SOURCES, OURS)
+
+#: Where the classes live in our package; ``from orpo_compat import ...`` is what the forward direction writes.
+OUR_SOURCES: Mapping[str, frozenset[str]] = {
+    OURS: CLASSES,
+    f"{OURS}.trainer": frozenset({TRAINER}),
+    f"{OURS}.config": frozenset({CONFIG}),
+}
+
+
+def backward(target: str) -> Move:
+    """The way back to ``target`` ("trl" or "trl.experimental.orpo").
+
+    Raises:
+        ValueError: TRL never had the classes there.
+    """
+    if SOURCES.get(target) != CLASSES:
+        known = ", ".join(sorted(module for module, names in SOURCES.items() if names == CLASSES))
+        raise ValueError(f"cannot move ORPO back to {target!r}: TRL has had both classes in {known}")
+    return Move(OUR_SOURCES, target)

@@ -1,0 +1,293 @@
+"""What becomes of one name that stands for a TRL module: its uses, and the imports that bind it.
+
+Used by the rule for module imports. A name that is rebound, deleted or probed is left alone with a finding; a name
+that escapes as a value keeps its import.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from codemods.catalog import LIFETIMES
+from codemods.context import Context, callee, literal
+from codemods.findings import Severity
+from codemods.placement import Action
+from codemods.references import Group, Origin, Reference
+from codemods.syntax import FromImport
+
+RULE_CODE = "OC002"
+
+
+@dataclass(eq=False)
+class Moved:
+    """A reference that reaches a class which moves: ``depth`` attributes lead to it, the class included."""
+
+    reference: Reference
+    depth: int
+    modules: frozenset[str]
+
+
+@dataclass(eq=False)
+class ModuleMove:
+    """Decides for one group."""
+
+    context: Context
+    group: Group
+    moved: list[Moved] = field(default_factory=list)
+    stays: list[Reference] = field(default_factory=list)
+
+    def decide(self) -> None:
+        """Sort the references, then decide about the imports unless something forbids it."""
+        for reference in self.group.references:
+            found = self._moved(reference)
+            if found is not None:
+                self.moved.append(found)
+            else:
+                self.stays.append(reference)
+        if self._forbidden():
+            return
+        for reference in self.stays:
+            self._report_stay(reference)
+        if self.moved:
+            self._carry_out()
+        self._report_orpo_modules()
+
+    # What the references are.
+
+    def _moved(self, reference: Reference) -> Moved | None:
+        for depth in range(1, len(reference.steps) + 1):
+            chain = ".".join(reference.chain[:depth])
+            if all(self.context.move.moves(f"{path}.{chain}") for path in self.group.paths):
+                modules = frozenset(f"{path}.{chain}".rpartition(".")[0] for path in self.group.paths)
+                return Moved(reference, depth, modules)
+        return None
+
+    def _reached(self, reference: Reference) -> tuple[str, int]:
+        """The deepest module of interest the reference goes through, and how many steps lead to it."""
+        path, depth = min(self.group.paths), 0
+        for step in reference.steps:
+            if f"{path}.{step.name}" not in self.context.move.packages:
+                break
+            path, depth = f"{path}.{step.name}", depth + 1
+        return path, depth
+
+    # What forbids a change.
+
+    def _forbidden(self) -> bool:
+        if not self.moved:
+            return False
+        context, group = self.context, self.group
+        advice = f"Move the uses of {group.name} by hand, or give the name one meaning."
+        where = self.moved[0].reference.start
+        if group.foreign:
+            what = "deleted" if group.foreign[0].deletes else "bound to something else as well"
+            code = "OC107" if self._is_guard() else "OC106"
+            context.report(code, group.foreign[0].start, f"{group.name!r} is {what}; its uses stay.", advice)
+            for one in self.moved:
+                context.report(code, one.reference.start, f"{group.name!r} is {what}; this use stays.", advice)
+            return True
+        if any(origin.binding.scope is not group.home for origin in group.origins):
+            context.report("OC106", where, f"{group.name!r} is imported through a global statement.", advice)
+            return True
+        if self._probed(advice):
+            return True
+        taken = self._target_taken()
+        if taken is not None:
+            target = context.move.target_root
+            context.report(
+                "OC110",
+                taken,
+                f"{target!r} already names something else here, so {group.name}'s uses stay.",
+                f"Rename it, or import the classes by name: from {context.move.target} import ORPOTrainer.",
+            )
+            return True
+        return False
+
+    def _is_guard(self) -> bool:
+        """Whether the other binding is the ``name = None`` of an import guard."""
+        for binding in self.group.foreign:
+            parents = [parent for parent, _ in self.context.ancestors(binding.node)]
+            if any(isinstance(parent, cst.ExceptHandler) for parent in parents):
+                return True
+        return False
+
+    def _probed(self, advice: str) -> bool:
+        for reference in self.stays:
+            call = self._call_on(reference)
+            if call is None or len(call.args) < 2:
+                continue
+            name = literal(call.args[1].value)
+            path, depth = self._reached(reference)
+            if callee(call) == "hasattr" and depth == len(reference.steps):
+                if name is None or self.context.move.moves(f"{path}.{name}") or "orpo" in name:
+                    self.context.report(
+                        "OC107",
+                        reference.start,
+                        f"The program asks whether {path} has ORPO; what hangs on the answer stays.",
+                        f"{self.context.move.target} always has it: drop the question, then migrate again.",
+                    )
+                    return True
+        return False
+
+    def _call_on(self, reference: Reference) -> cst.Call | None:
+        """The call whose first positional argument the reference is."""
+        arg = self.context.syntax.parents.get(reference.whole) if reference.whole is not None else None
+        if not isinstance(arg, cst.Arg):
+            return None
+        call = self.context.syntax.parents.get(arg)
+        return call if isinstance(call, cst.Call) and call.args and call.args[0] is arg else None
+
+    def _target_taken(self) -> cst.CSTNode | None:
+        if self._keeps_alias() and not self._must_stay():
+            return None
+        target = self.context.move.target_root
+        scopes = [self.group.home, *(one.reference.scope for one in self.moved)]
+        for scope in scopes:
+            home = scope.resolve(target)
+            for binding in home.bindings[target] if home is not None else ():
+                path = self.context.names.imported(binding)
+                if path is None or path.partition(".")[0] != target:
+                    return binding.node
+        return None
+
+    # What happens to the imports.
+
+    def _keeps_alias(self) -> bool:
+        return all(origin.renamed for origin in self.group.origins)
+
+    def _must_stay(self) -> bool:
+        """Whether something still needs the name."""
+        if self.stays or self._exported() or self._named_in_text():
+            return True
+        return False
+
+    def _exported(self) -> bool:
+        module_level = self.group.home is self.context.survey.module
+        if not module_level:
+            return False
+        if self.context.path.endswith("__init__.py"):
+            return True
+        return any(literal(fact.node) == self.group.name for fact in self.context.survey.strings)
+
+    def _named_in_text(self) -> bool:
+        """Whether a type comment, a doctest or evaluated text reads an attribute of the name."""
+        pattern = re.compile(rf"(?<![\w.]){re.escape(self.group.name)}\s*\.\s*\w")
+        for comment in self.context.comments:
+            if comment.text.lstrip("# ").startswith("type:") and pattern.search(comment.text):
+                return True
+        for fact in self.context.survey.strings:
+            value = literal(fact.node)
+            if value is None or not pattern.search(value):
+                continue
+            parent = self.context.syntax.parents.get(fact.node)
+            call = self.context.syntax.parents.get(parent) if isinstance(parent, cst.Arg) else None
+            if ">>>" in value or (isinstance(call, cst.Call) and callee(call) in {"eval", "exec"}):
+                return True
+        return False
+
+    def _carry_out(self) -> None:
+        stays = self._must_stay()
+        alias = self._keeps_alias() and not stays
+        for one in self.moved:
+            self._rewrite(one, self.group.name if alias else self.context.move.target)
+        if not stays:
+            for origin in self.group.origins:
+                self._act(origin, Action.SWAP)
+            return
+        swapped = [origin for origin in self.group.origins if self._can_go(origin)]
+        for origin in self.group.origins:
+            if origin in swapped:
+                self._act(origin, Action.SWAP)
+            elif self._serves(origin, swapped):
+                self.context.plan(origin.fact.node).add_import = True
+
+    def _act(self, origin: Origin, action: Action) -> None:
+        plan = self.context.plan(origin.fact.node)
+        plan.actions[origin.alias] = action
+        plan.rule = RULE_CODE
+
+    def _can_go(self, origin: Origin) -> bool:
+        """Whether a dotted ``import trl.experimental.orpo`` may go although the name ``trl`` stays."""
+        if origin.renamed or isinstance(origin.fact.node, FromImport) or len(self.group.origins) == 1:
+            return False
+        if origin.module not in self.context.move.modules or self._exported():
+            return False
+        if any(self._reached(one)[0] in self.context.move.modules for one in self.stays):
+            return False
+        return any(other.module not in self.context.move.modules for other in self.group.origins)
+
+    def _serves(self, origin: Origin, swapped: list[Origin]) -> bool:
+        """Whether a use relies on this import, no swapped one standing before it."""
+        first = min((one.fact.scope is self.group.home and one.binding.start) or 0 for one in swapped) if swapped else 0
+        return not swapped or any(one.reference.start < first for one in self.moved) or first == 0
+
+    def _rewrite(self, one: Moved, root: str) -> None:
+        """Replace what leads to the class by ``root``."""
+        reference = one.reference
+        end = reference.end if one.depth == 1 else reference.steps[one.depth - 2].end
+        text = self.context.source.utf8[reference.start : end]
+        if b"\n" not in text and b"\r" not in text:
+            self.context.replace(reference.start, end, root, RULE_CODE)
+            return
+        self.context.replace(reference.start, reference.end, root, RULE_CODE)
+        previous = reference.end
+        for step in reference.steps[: one.depth - 1]:
+            between = self.context.source.utf8[previous : step.start].decode("utf-8")
+            self.context.replace(previous, step.end, _without_dot(between), RULE_CODE)
+            previous = step.end
+
+    # What is worth telling.
+
+    def _report_stay(self, reference: Reference) -> None:
+        path, depth = self._reached(reference)
+        if depth < len(reference.steps):
+            if path in self.context.move.modules and self.context.forward:
+                self._report_helper(reference, path, reference.steps[depth].name)
+            return
+        if self.moved or path in self.context.move.modules:
+            call = self._call_on(reference)
+            if call is not None and callee(call) in {"hasattr", "getattr", "setattr", "delattr"}:
+                return
+            self.context.report(
+                "OC106",
+                reference.start,
+                f"The module {path} is handed on as a value; who receives it may read ORPO from it.",
+                f"Hand on {self.context.move.target} if that is what the receiver wants.",
+            )
+
+    def _report_helper(self, reference: Reference, path: str, name: str) -> None:
+        self.context.report(
+            "OC121",
+            reference.start,
+            f"{name!r} is read from {path}, which only {LIFETIMES[path]} has.",
+            "Import it from where it lives now; it did not move with the classes.",
+        )
+
+    def _report_orpo_modules(self) -> None:
+        """An import of an ORPO module that stays must not stay unseen."""
+        for origin in self.group.origins:
+            plan = self.context.plans.get(origin.fact.node)
+            gone = plan is not None and plan.actions.get(origin.alias) is Action.SWAP
+            if gone or origin.module not in self.context.move.modules or not self.context.forward:
+                continue
+            self.context.report(
+                "OC121",
+                origin.binding.start,
+                f"This import of {origin.module} stays, and only {LIFETIMES[origin.module]} has that module.",
+                "Drop it once nothing reads other names through it.",
+                Severity.WARNING,
+            )
+
+
+def _without_dot(between: str) -> str:
+    """The text between two names of a chain without its dot; comments keep theirs."""
+    lines = between.split("\n")
+    for index, line in enumerate(lines):
+        code, mark, comment = line.partition("#")
+        if "." in code:
+            lines[index] = code.replace(".", "", 1) + mark + comment
+            break
+    return "\n".join(lines)

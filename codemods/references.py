@@ -1,0 +1,196 @@
+"""What the names of a module stand for: dotted paths, found through imports and scopes.
+
+``Names.qualified`` answers for any expression; a ``Group`` is one name of one scope that imports bind to modules
+the move is about, with every reference to it. Strings that a type checker reads as types count as references.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import libcst as cst
+
+from codemods.catalog import Move
+from codemods.scopes import Binding, Scope
+from codemods.survey import ImportFact, StringFact, Survey
+from codemods.syntax import FromImport, dotted
+
+_TYPE_NAME = re.compile(r"[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*")
+
+
+@dataclass(frozen=True)
+class Step:
+    """One ``.name`` of a reference: where the name starts and ends."""
+
+    name: str
+    start: int
+    end: int
+    node: cst.Attribute | None = None
+
+
+@dataclass(eq=False)
+class Reference:
+    """A load of a name and the attributes read from it, in code (``node``) or in a type string."""
+
+    name: str
+    scope: Scope
+    start: int
+    end: int
+    steps: tuple[Step, ...]
+    node: cst.Name | None = None
+
+    @property
+    def chain(self) -> tuple[str, ...]:
+        """Names of the attributes."""
+        return tuple(step.name for step in self.steps)
+
+    @property
+    def whole(self) -> cst.CSTNode | None:
+        """The outermost node of the chain."""
+        return self.steps[-1].node if self.steps else self.node
+
+
+@dataclass(eq=False)
+class Origin:
+    """An import alias that binds a module of interest."""
+
+    binding: Binding
+    fact: ImportFact
+    alias: cst.ImportAlias
+    path: str
+    """What the bound name is: ``trl`` for ``import trl.trainer``."""
+    module: str
+    """What the statement loads: ``trl.trainer`` for ``import trl.trainer``."""
+    renamed: bool
+    """Bound by ``as``."""
+
+
+@dataclass(eq=False)
+class Group:
+    """One name of one scope, bound by imports of modules of interest and perhaps by other things."""
+
+    name: str
+    home: Scope
+    origins: list[Origin] = field(default_factory=list)
+    foreign: list[Binding] = field(default_factory=list)
+    references: list[Reference] = field(default_factory=list)
+
+    @property
+    def paths(self) -> frozenset[str]:
+        """Every module the name can stand for."""
+        return frozenset(origin.path for origin in self.origins)
+
+
+class Names:
+    """Answers what names stand for."""
+
+    def __init__(self, survey: Survey, move: Move) -> None:
+        self.survey = survey
+        self.syntax = survey.syntax
+        self.move = move
+        self.facts = {fact.node: fact for fact in survey.imports}
+
+    def imported(self, binding: Binding) -> str | None:
+        """The dotted name an import binding stands for; None for bindings of any other kind."""
+        alias = binding.node
+        if not isinstance(alias, cst.ImportAlias) or binding.statement is None:
+            return None
+        path = dotted(alias.name)
+        if isinstance(binding.statement, FromImport):
+            if binding.statement.relative or binding.statement.module is None:
+                return None
+            return f"{dotted(binding.statement.module)}.{path}"
+        return path if alias.asname is not None or path is None else path.partition(".")[0]
+
+    def qualified(self, node: cst.CSTNode, scope: Scope) -> frozenset[str]:
+        """Dotted names the expression can stand for; empty when any binding of its root is not an import."""
+        path = dotted(node)
+        if path is None:
+            return frozenset()
+        root, _, rest = path.partition(".")
+        home = scope.resolve(root, self.syntax.span(node)[0])
+        if home is None:
+            return frozenset()
+        found = [self.imported(binding) for binding in home.bindings[root]]
+        if None in found:
+            return frozenset()
+        return frozenset(f"{one}.{rest}" if rest else str(one) for one in found)
+
+    def is_moved_class(self, node: cst.CSTNode, scope: Scope) -> str | None:
+        """``ORPOTrainer`` or ``ORPOConfig`` when the expression can only be that class of either side, else None."""
+        found = self.qualified(node, scope)
+        names = {one.rpartition(".")[2] for one in found}
+        if len(names) == 1 and all(self.move.moves(one) or one in self._targets() for one in found):
+            return names.pop()
+        return None
+
+    def _targets(self) -> frozenset[str]:
+        names = {name for moved in self.move.sources.values() for name in moved}
+        return frozenset(f"{self.move.target}.{name}" for name in names)
+
+    def groups(self) -> list[Group]:
+        """Names bound to modules of interest, in source order, with their references."""
+        groups: dict[tuple[Scope, str], Group] = {}
+        for scope in self.survey.module.walk():
+            for name, bindings in scope.bindings.items():
+                group = self._group(name, scope, bindings)
+                if group.origins:
+                    groups[scope, name] = group
+        interesting = {name for _, name in groups}
+        for reference in self._references(interesting):
+            home = reference.scope.resolve(reference.name, reference.start)
+            if home is not None and (home, reference.name) in groups:
+                groups[home, reference.name].references.append(reference)
+        return list(groups.values())
+
+    def _group(self, name: str, scope: Scope, bindings: Sequence[Binding]) -> Group:
+        group = Group(name, scope)
+        for binding in bindings:
+            path = self.imported(binding)
+            if path in self.move.packages and isinstance(binding.node, cst.ImportAlias):
+                assert path is not None
+                assert binding.statement is not None
+                fact = self.facts[binding.statement]  # type: ignore[index]
+                renamed = binding.node.asname is not None
+                plain = not isinstance(fact.node, FromImport)
+                module = str(dotted(binding.node.name)) if plain else path
+                group.origins.append(Origin(binding, fact, binding.node, path, module, renamed))
+            else:
+                group.foreign.append(binding)
+        return group
+
+    def _references(self, names: set[str]) -> Iterator[Reference]:
+        for use in self.survey.uses():
+            if use.name in names:
+                start, end = self.syntax.span(use.node)
+                yield Reference(use.name, use.scope, start, end, tuple(self._steps(use.node)), use.node)
+        for fact in self.survey.strings:
+            if fact.annotation:
+                yield from self._in_string(fact, names)
+
+    def _steps(self, node: cst.CSTNode) -> Iterator[Step]:
+        parent = self.syntax.parents.get(node)
+        while isinstance(parent, cst.Attribute) and parent.value is node:
+            start, end = self.syntax.span(parent.attr)
+            yield Step(parent.attr.value, start, end, parent)
+            node, parent = parent, self.syntax.parents.get(parent)
+
+    def _in_string(self, fact: StringFact, names: set[str]) -> Iterator[Reference]:
+        if not isinstance(fact.node, cst.SimpleString):
+            return
+        content = fact.node.raw_value
+        if fact.node.prefix or "\\" in content or "'" in content or '"' in content:
+            return
+        offset = self.syntax.span(fact.node)[0] + len(fact.node.quote)
+        for match in _TYPE_NAME.finditer(content):
+            parts = [(one.group(), one.start(), one.end()) for one in re.finditer(r"\w+", match.group())]
+            at = [offset + len(content[: match.start() + index].encode()) for _, index, _ in parts]
+            ends = [start + len(text.encode()) for start, (text, _, _) in zip(at, parts, strict=True)]
+            if parts[0][0] in names:
+                steps = [
+                    Step(text, *ends_of)
+                    for (text, _, _), ends_of in zip(parts, zip(at, ends, strict=True), strict=True)
+                ]
+                yield Reference(parts[0][0], fact.scope, at[0], ends[0], tuple(steps[1:]))

@@ -1,0 +1,31 @@
+"""Read ORPOTrainer and ORPOConfig from the orpo_compat module where they were read from one of TRL's.
+
+``trl.ORPOTrainer`` is an AttributeError since TRL 0.29 (PR 4480 moved it in 0.26), and plain ``import trl`` never
+made ``trl.experimental.orpo`` reachable. Uses follow the scopes of Python; types written as strings are uses too.
+The import itself is swapped when nothing else needs it, else ``import orpo_compat`` comes right after it.
+"""
+
+from __future__ import annotations
+
+from codemods.context import Context
+from codemods.module_moves import ModuleMove
+from codemods.rules import Example, Phase, Rule
+
+RULE = Rule(
+    code="OC002",
+    title="import of a module, class read from it",
+    why="`trl.ORPOTrainer` is an AttributeError since TRL 0.29",
+    message="uses and import move; `import trl` stays where something else needs it",
+    example=Example(
+        "import trl\n\nargs = trl.ORPOConfig()\nmodel = trl.ModelConfig()\n",
+        "import trl\nimport orpo_compat\n\nargs = orpo_compat.ORPOConfig()\nmodel = trl.ModelConfig()\n",
+    ),
+    phase=Phase.DECIDE,
+    edits=True,
+)
+
+
+def apply(context: Context) -> None:
+    """Decide for every name that is bound to a module of interest."""
+    for group in context.names.groups():
+        ModuleMove(context, group).decide()
