@@ -5,6 +5,7 @@ Each function settles one argument and raises with the argument's name; nothing 
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -55,7 +56,7 @@ def resolve_args(args: TrainingArguments | None) -> ORPOConfig:
 
 def text_config(model: nn.Module) -> Any:
     """Return the configuration that describes the language model, also of a multimodal one."""
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     return config.get_text_config() if hasattr(config, "get_text_config") else config
 
 
@@ -70,7 +71,8 @@ def resolve_tokenizer(processing_class: Any, model: nn.Module, config: ORPOConfi
     name = getattr(getattr(model, "config", None), "_name_or_path", "")
     if not name:
         raise ValueError("the model has no name to load a tokenizer by; pass processing_class=")
-    revision = (config.model_init_kwargs or {}).get("revision")
+    keywords = config.model_init_kwargs
+    revision = keywords.get("revision") if isinstance(keywords, dict) else None
     return AutoTokenizer.from_pretrained(name, revision=revision, trust_remote_code=config.trust_remote_code)
 
 
@@ -126,7 +128,7 @@ class PreparedInit:
         self._build = build
         self._prepare = prepare
         # The Trainer counts the parameters of what it calls, to know whether to hand it the trial.
-        self.__signature__ = __import__("inspect").signature(build)
+        self.__signature__ = inspect.signature(build)
 
     def __call__(self, *trial: Any) -> nn.Module:
         """Build and prepare one model."""

@@ -7,6 +7,7 @@ OrpoCompatError                 anything a user can mend; the command line shows
 |-- DataError (ValueError)      a preference file that cannot be read as pairs
 |-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
 |-- PackingRefused              a model or batch that packed rows cannot serve; the trainer takes the padded path
+|-- NonFiniteLoss (ArithmeticError)  a pair's log-probabilities are NaN or infinite (nan_policy="raise")
 `-- RunError (ValueError)       a run folder that is missing, incomplete, or would be overwritten
 """
 
@@ -41,6 +42,10 @@ class ModelError(OrpoCompatError, ValueError):
 
 class PackingRefused(OrpoCompatError):
     """Packed rows cannot serve this model or batch. Caught unless ``packing="always"``; the message names why."""
+
+
+class NonFiniteLoss(OrpoCompatError, ArithmeticError):
+    """A pair's log-probabilities are NaN or infinite. The message names the rows; the last checkpoint is unharmed."""
 
 
 class RunError(OrpoCompatError, ValueError):

@@ -5,10 +5,13 @@ TRL writes ``eval_`` whatever prefix it is asked for, and averages batches of un
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
+
+from orpo_compat.construction import text_tokenizer
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -28,8 +31,12 @@ class EvaluationHooks(_Base):
         loss_and_outputs: Any
         store_metrics: Any
         _sum_over_ranks: Any
+        casting_context: Any
+        max_length: int
+        padding_value: int
+        use_dpo_data_collator: bool
 
-    def prediction_step(  # type: ignore[override]  # logits are per-pair rewards
+    def prediction_step(
         self,
         model: nn.Module,
         inputs: dict[str, Any],
@@ -50,6 +57,19 @@ class EvaluationHooks(_Base):
             return loss.detach(), None, None
         rewards = torch.stack((outputs["chosen_rewards"], outputs["rejected_rewards"]), dim=-1)
         return loss.detach(), rewards, rewards.new_zeros(len(rewards))
+
+    def generate_from_model(self, model: nn.Module, batch: Mapping[str, Any]) -> list[str]:
+        """Sample one continuation per prompt of a batch, up to ``max_length`` tokens, decoded with its prompt."""
+        with torch.no_grad(), self.casting_context():
+            ids = cast(Any, model).generate(
+                input_ids=batch["prompt_input_ids"].to(self.args.device),
+                attention_mask=batch["prompt_attention_mask"].to(self.args.device),
+                max_length=self.max_length,
+                do_sample=True,
+                pad_token_id=self.padding_value,
+            )
+        decoded: list[str] = text_tokenizer(self.processing_class).batch_decode(ids, skip_special_tokens=True)
+        return decoded
 
     def evaluation_loop(
         self,

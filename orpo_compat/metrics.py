@@ -14,6 +14,9 @@ from torch import Tensor
 
 Reduce = Callable[[Tensor], Tensor]
 
+PER_PAIR = frozenset({"chosen_rewards", "rejected_rewards"})
+"""Tensors of shape ``(B,)`` that travel with a batch's metrics and are not logged, also when ``B`` is 1."""
+
 
 class RunningMeans:
     """Weighted means of named scalars.
@@ -39,7 +42,7 @@ class RunningMeans:
                 nothing was recorded, so that ranks never wait for one another in vain.
         """
         self._settle()
-        names = sorted(self._sums)
+        names = list(self._sums)
         totals = torch.cat([self._sums[name] for name in names]) if names else torch.zeros(0)
         self._sums = {}
         if reduce is not None:
@@ -53,7 +56,7 @@ class RunningMeans:
         metrics, weight = self._pending
         self._pending = None
         for name, value in metrics.items():
-            scalar = _as_scalar(value)
+            scalar = None if name in PER_PAIR else _as_scalar(value)
             if scalar is None:
                 continue
             entry = torch.stack((scalar * weight, torch.full_like(scalar, weight)))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import logging
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -130,9 +130,9 @@ def _adapter_dtype_options(model: nn.Module, args: Any) -> dict[str, Any]:
 def require_input_grads(model: nn.Module) -> None:
     """Let gradients flow into checkpointed blocks although the embedding is frozen."""
     if hasattr(model, "enable_input_require_grads"):
-        model.enable_input_require_grads()
+        cast(Any, model).enable_input_require_grads()
         return
-    embedding = model.get_input_embeddings()  # type: ignore[operator]  # a bare nn.Module without it cannot train here
+    embedding: nn.Module = cast(Any, model).get_input_embeddings()
     embedding.register_forward_hook(lambda _module, _inputs, output: output.requires_grad_(True))
 
 

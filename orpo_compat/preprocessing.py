@@ -109,7 +109,8 @@ class Preprocessor:
         if data is None:
             return None
         if isinstance(data, Mapping):
-            return type(data)({key: self(part, f"{name}/{key}") for key, part in data.items()})
+            kind: Any = type(data)
+            return kind({key: self(part, f"{name}/{key}") for key, part in data.items()})
         if not hasattr(data, "map"):
             return data  # a torch Dataset whose rows its own collator understands
         streaming = not hasattr(data, "num_rows")
@@ -145,6 +146,8 @@ class Preprocessor:
         )
         if not streaming:
             self.report.add(name, data["row_note"])
+            if "row_id" not in data.column_names:
+                data = data.add_column("row_id", range(data.num_rows))
         return data.remove_columns("row_note")
 
 

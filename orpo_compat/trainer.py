@@ -22,10 +22,14 @@ from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 from orpo_compat import construction
 from orpo_compat.config import ORPOConfig
 from orpo_compat.evaluation import EvaluationHooks
+from orpo_compat.guard import NonFiniteWatch, finite_pairs, row_names, without_pairs
 from orpo_compat.metrics import RunningMeans
+from orpo_compat.normalization import Window, micro_batch_loss, nll_token_count
 from orpo_compat.padded import Batch, PaddedHooks, TrainEval, mean_logit
 from orpo_compat.preparation import prepare_model
 from orpo_compat.preprocessing import DataReport, Preprocessor
+from orpo_compat.schedules import scheduled_beta
+from orpo_compat.terms import PairTerms
 from orpo_compat.tokenization import TokenizationRules, tokenize_pairs
 
 logger = logging.getLogger(__name__)
@@ -112,11 +116,14 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
             preprocess_logits_for_metrics=preprocess_logits_for_metrics,
             compute_metrics=compute_metrics,
         )
+        self.loss_is_scaled_for_ga = config.loss_normalization == "global"
         if Version(transformers.__version__) < Version("5.19.0"):
-            # Older Trainers read this instead of `loss_is_scaled_for_ga`.
+            # Older Trainers read these two instead of `loss_is_scaled_for_ga`.
             self.model_accepts_loss_kwargs = False
-        if hasattr(self.model, "add_model_tags"):
-            self.model.add_model_tags(list(self._tag_names))
+            self.compute_loss_func = self.compute_loss if self.loss_is_scaled_for_ga else None
+        add_tags = getattr(self.model, "add_model_tags", None)
+        if callable(add_tags):
+            add_tags(list(self._tag_names))
         if self.data_report.counts:
             logger.info("orpo-compat read %s", self.data_report)
 
@@ -157,6 +164,8 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         self.data_report = DataReport()
         self._means: defaultdict[str, RunningMeans] = defaultdict(RunningMeans)
         self._pairs: dict[str, Tensor] = {}
+        self._watch = NonFiniteWatch()
+        self._window: Window | None = None
         if self.aux_loss_enabled and self.aux_loss_coef == 0.0:
             logger.warning(
                 "the model computes its router's auxiliary loss (output_router_logits=True) but "
@@ -221,46 +230,44 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         """Compute the ORPO loss of a padded batch and its metrics (detached scalars on the device)."""
         forward = self.concatenated_forward(model, batch)
         chosen_logps, rejected_logps, chosen_logits, rejected_logits, nll = forward[:5]
-        aux_loss = forward[5] if len(forward) > 5 else None
-        metrics = {
-            "logits/rejected": mean_logit(rejected_logits, batch, "rejected"),
-            "logits/chosen": mean_logit(chosen_logits, batch, "chosen"),
-        }
-        return self.finish_loss(chosen_logps, rejected_logps, nll, aux_loss, metrics, train_eval)
+        nll_tokens = nll_token_count(batch, self.args.nll_scope, self.label_pad_token_id).to(nll.device)
+        terms = PairTerms(
+            chosen_logps_B=chosen_logps,
+            rejected_logps_B=rejected_logps,
+            nll_sum=nll * nll_tokens,
+            nll_tokens=nll_tokens,
+            chosen_logits_mean=mean_logit(chosen_logits, batch, "chosen"),
+            rejected_logits_mean=mean_logit(rejected_logits, batch, "rejected"),
+            aux_loss=forward[5] if len(forward) > 5 else None,
+        )
+        return self.finish_loss(terms, batch, train_eval)
 
-    def finish_loss(
-        self,
-        chosen_logps: Tensor,
-        rejected_logps: Tensor,
-        nll: Tensor,
-        aux_loss: Tensor | None,
-        metrics: dict[str, Any],
-        train_eval: TrainEval,
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Join the terms of a batch into the loss and complete its metrics; the end of both paths.
-
-        Args:
-            chosen_logps: Mean log-probabilities. Shape: ``(B,)``. Likewise ``rejected_logps``.
-            nll: Mean negative log-likelihood of the chosen rows. Scalar.
-            metrics: What the path has measured itself.
-        """
-        losses, chosen_rewards, rejected_rewards, ratio, log_odds = self.odds_ratio_loss(chosen_logps, rejected_logps)
-        loss = nll - losses.mean()
+    def finish_loss(self, terms: PairTerms, batch: Batch, train_eval: TrainEval) -> tuple[Tensor, dict[str, Any]]:
+        """Join the terms of a batch into its loss and metrics; the common end of both paths."""
+        losses, chosen_rewards, rejected_rewards, ratio, log_odds = self.odds_ratio_loss(
+            terms.chosen_logps_B, terms.rejected_logps_B
+        )
         self._pairs = {"chosen_rewards": chosen_rewards, "rejected_rewards": rejected_rewards}
-        metrics |= {
+        self._watch.note(finite_pairs(terms), batch)
+        if self._window is not None and train_eval == "train":
+            loss = self._window.loss(terms, losses, self.aux_loss_coef)
+        else:
+            loss = micro_batch_loss(terms, losses, self.aux_loss_coef)
+        metrics = {
             "rewards/chosen": chosen_rewards.mean(),
             "rewards/rejected": rejected_rewards.mean(),
             "rewards/accuracies": (chosen_rewards > rejected_rewards).float().mean(),
             "rewards/margins": (chosen_rewards - rejected_rewards).mean(),
-            "logps/rejected": rejected_logps.detach().mean(),
-            "logps/chosen": chosen_logps.detach().mean(),
-            "nll_loss": nll.detach(),
+            "logps/rejected": terms.rejected_logps_B.detach().mean(),
+            "logps/chosen": terms.chosen_logps_B.detach().mean(),
+            "logits/rejected": terms.rejected_logits_mean,
+            "logits/chosen": terms.chosen_logits_mean,
+            "nll_loss": (terms.nll_sum / terms.nll_tokens.clamp(min=1)).detach(),
             "log_odds_ratio": ratio.detach(),
             "log_odds_chosen": log_odds.detach(),
         }
-        if aux_loss is not None:
-            loss = loss + self.aux_loss_coef * aux_loss
-            metrics["aux_loss"] = aux_loss.detach()
+        if terms.aux_loss is not None:
+            metrics["aux_loss"] = terms.aux_loss.detach()
         prefix = "eval_" if train_eval == "eval" else ""
         return loss, {f"{prefix}{name}": value for name, value in metrics.items()}
 
@@ -268,12 +275,43 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         """Compute a batch's loss, and its metrics together with the per-pair tensors."""
         with self.casting_context():
             loss, metrics = self.get_batch_loss_metrics(model, inputs, train_eval)
+            if self.args.nan_policy == "skip" and (finite_B := self._watch.unfinished()) is not None:
+                loss, metrics = self._without_broken_pairs(model, inputs, finite_B, train_eval)
         outputs = {**metrics, **self._pairs}
         if self.metrics_fn is not None:
             outputs |= self.metrics_fn(outputs)
         return loss.to(self.args.device), outputs
 
-    def compute_loss(  # type: ignore[override]  # the metrics are a dict, as in TRL, not a ModelOutput
+    def _without_broken_pairs(
+        self, model: nn.Module, inputs: Batch, finite_B: Tensor, train_eval: TrainEval
+    ) -> tuple[Tensor, dict[str, Any]]:
+        """Compute the batch again with only the pairs whose log-probabilities are finite."""
+        broken = row_names(inputs, (~finite_B).nonzero().flatten().tolist())
+        logger.warning("step %d: leaving out %s: not finite", self.state.global_step, ", ".join(broken))
+        if finite_B.any():
+            return self.get_batch_loss_metrics(model, without_pairs(inputs, finite_B), train_eval)
+        self._pairs = {}
+        return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros(())), {}
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
+        """Train on one micro-batch, under this step's beta and after a look at the last one's check."""
+        if self.args.nan_policy == "raise":
+            self._watch.settle(self.state.global_step)
+        if self.args.beta_schedule != "constant":
+            self.beta = scheduled_beta(self.args, self.state)
+        return super().training_step(model, inputs, *args, **kwargs)
+
+    def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+        """Fetch the micro-batches of one update step; called as ``(model, batch)``, generate (TRL up to 0.11)."""
+        if args and isinstance(args[0], nn.Module):
+            return self.generate_from_model(*args, **kwargs)
+        batches, num_items = super().get_batch_samples(*args, **kwargs)
+        if self.args.loss_normalization == "global" and batches:
+            scope, world = self.args.nll_scope, self.args.world_size
+            self._window = Window.of(batches, scope, self._sum_over_ranks, world)
+        return batches, num_items
+
+    def compute_loss(
         self,
         model: nn.Module,
         inputs: dict[str, Any],
@@ -302,6 +340,8 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Log, with the means of what was stored since the last training log."""
+        if self.args.nan_policy == "raise":
+            self._watch.settle(self.state.global_step)
         if "loss" in logs:
             logs.update(self._means["train"].drain(self._sum_over_ranks))
         super().log(logs, start_time)
@@ -313,6 +353,8 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         return reduced
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        if self.args.nan_policy == "raise":
+            self._watch.settle(self.state.global_step)
         name = Path(self.args.hub_model_id or self.args.output_dir or "").name
         self.create_model_card(model_name=name)
         super()._save_checkpoint(model, trial)

@@ -58,8 +58,10 @@ def assert_equal_runs(theirs: Run, ours: Run, unpadded: bool = False) -> None:
     for step, (their_grads, our_grads) in enumerate(zip(theirs.recorder.grads, ours.recorder.grads, strict=True)):
         assert their_grads.keys() == our_grads.keys()
         for name, grad in their_grads.items():
-            assert grad.abs().sum() > 0, f"dead gradient of {name}"
             assert relative_distance(grad, our_grads[name]) < 2e-5, f"gradient of {name} at step {step}"
+    for name in ours.recorder.grads[-1]:
+        # An adapter's A has no gradient until its B, which starts at zero, has moved.
+        assert any(grads[name].abs().sum() > 0 for grads in ours.recorder.grads), f"dead gradient of {name}"
     assert theirs.weights.keys() == ours.weights.keys()
     for name, weight in theirs.weights.items():
         assert relative_distance(weight, ours.weights[name]) < 5e-6, f"weight {name}"
@@ -96,7 +98,7 @@ def test_every_log_gradient_and_weight_equals_trl_s(name: str, packing: str, tmp
 
 def test_all_eleven_metrics_equal_trl_s_where_nothing_is_padded(tmp_path: Path, tokenizer: Any) -> None:
     """One pair a batch with responses of one length: not even TRL's logits metrics see padding."""
-    same = Dataset.from_dict({"prompt": ["ab "] * 4, "chosen": list("wxyz"), "rejected": list("cdef")})
+    same = Dataset.from_dict({"prompt": ["ab "] * 4, "chosen": list("1234"), "rejected": list("5678")})
     theirs, ours = (
         run(arm, tmp_path, tiny_llama(), tokenizer, same, per_device_train_batch_size=1) for arm in ("theirs", "ours")
     )
