@@ -13,6 +13,7 @@ import inspect
 import logging
 from abc import ABCMeta
 from dataclasses import dataclass, field
+from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
 from transformers import TrainingArguments
@@ -21,7 +22,7 @@ from orpo_compat.defaults import defaults_of
 from orpo_compat.errors import ConfigError
 from orpo_compat.precision import Precision, settle, this_cpu, this_device
 from orpo_compat.refusals import unknown_argument
-from orpo_compat.spellings import DECLARED, FLAG, MOVED, OlderSpellings, carry, modernize
+from orpo_compat.spellings import DECLARED, FLAG, MOVED, WATCHED, OlderSpellings, carry, modernize
 from orpo_compat.switches import Dropout, DropoutAction, as_dropout
 
 logger = logging.getLogger(__name__)
@@ -197,8 +198,8 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
 
     def __post_init__(self) -> None:
         self.__dict__.pop("_settled", None)
-        modernize(self)
         self._read_numbers()
+        modernize(self)
         self._validate()
         self._settle_precision()
         self._settle_checkpointing()
@@ -209,7 +210,7 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
 
     def __setattr__(self, name: str, value: Any) -> None:
         """Set an argument; one in an older spelling is translated after construction too."""
-        if name in MOVED and value is not None and self.__dict__.get("_settled"):
+        if name in WATCHED and value is not None and self.__dict__.get("_settled"):
             carry(self, DECLARED[name], value)
         else:
             super().__setattr__(name, value)
@@ -233,11 +234,13 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
                 raise ConfigError(f"{name}={getattr(self, name)!r} is none of {', '.join(map(repr, choices))}")
         for name in ("max_length", "max_prompt_length", "max_completion_length", "dataset_num_proc", "tokens_per_pass"):
             value = getattr(self, name)
-            if value is not None and value != "auto" and (not isinstance(value, int) or value < 1):
+            if value is not None and value != "auto" and (not isinstance(value, Integral) or value < 1):
                 raise ConfigError(f"{name}={value!r} is not a whole number of at least 1 (or None)")
         for name in ("beta", "beta_start"):
             value = getattr(self, name)
-            if value is not None and not (isinstance(value, (int, float)) and 0 <= value < float("inf")):
+            if (value is not None or name == "beta") and not (
+                isinstance(value, Real) and 0 <= float(value) < float("inf")
+            ):
                 raise ConfigError(f"{name}={value!r} is not a finite number of at least 0")
         if self.beta_start is not None and self.beta_schedule == "constant":
             raise ConfigError(

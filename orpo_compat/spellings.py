@@ -47,6 +47,7 @@ class Spelling:
     consequence: str = ""  # with no modern form: what happens instead
     move: Mover | None = None
     inert: tuple[object, ...] = (None, False)
+    stays: bool = False  # moved, and still readable under the older name
 
     @property
     def parsing(self) -> dict[str, object]:
@@ -157,7 +158,8 @@ SPELLINGS: tuple[Spelling, ...] = (
     _row("warmup_ratio", _F, "5.14", "warmup_steps below 1", _plain(_warmup_ratio), inert=(None, 0.0)),
     _row("group_by_length", _B, "5.1", 'train_sampling_strategy="group_by_length"',
          _to("train_sampling_strategy", lambda _: "group_by_length")),
-    _row("logging_dir", _S, "5.14", "the environment variable TENSORBOARD_LOGGING_DIR", _plain(_logging_dir)),
+    _row("logging_dir", _S, "5.14", "the environment variable TENSORBOARD_LOGGING_DIR", _plain(_logging_dir),
+         stays=True),
     _row("no_cuda", _B, "4.57", "use_cpu", _to("use_cpu")),
     _row("per_gpu_train_batch_size", _I, "4.57", "per_device_train_batch_size", _to("per_device_train_batch_size")),
     _row("per_gpu_eval_batch_size", _I, "4.57", "per_device_eval_batch_size", _to("per_device_eval_batch_size")),
@@ -199,7 +201,11 @@ _NATIVE = frozenset(entry.name for entry in dataclasses.fields(TrainingArguments
 DECLARED: dict[str, Spelling] = {row.name: row for row in SPELLINGS if row.name not in _NATIVE}
 """The rows that the installed transformers lacks. Rows it still has keep its own meaning, unwatched."""
 
-MOVED = frozenset(name for name, row in DECLARED.items() if row.move)
+WATCHED = frozenset(name for name, row in DECLARED.items() if row.move)
+"""Older names that take effect when they are set after construction, too."""
+
+MOVED = frozenset(name for name in WATCHED if not DECLARED[name].stays)
+"""Older names that hold nothing once a config is built, because their value is in the modern argument."""
 
 if TYPE_CHECKING:
     OlderSpellings = TrainingArguments
@@ -244,7 +250,7 @@ def modernize(args: Any) -> None:
         value = vars(args).get(name)
         if value not in row.inert:
             carry(args, row, value)
-        elif row.move:
+        elif name in MOVED:
             vars(args)[name] = None
     optim = str(getattr(args.optim, "value", args.optim))
     modern = OPTIMIZERS.get(optim)
@@ -263,7 +269,7 @@ def carry(args: Any, row: Spelling, value: object) -> None:
         warn_once(row.name, f"{row.name}={value!r} is accepted and ignored: {row.consequence}")
         return
     row.move(args, value)
-    vars(args)[row.name] = None
+    vars(args)[row.name] = value if row.stays else None
     if row.last:
         shown = "..." if row.name.endswith("token") else repr(value)
         warn_once(row.name, f"{row.name}={shown} is the older spelling of {row.modern}; it has been translated")
