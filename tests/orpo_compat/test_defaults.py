@@ -1,4 +1,4 @@
-"""Oracle: the defaults each release declared (``data/trl_config_fields.json``), and what its trainer read ``None`` as."""
+"""Oracle: the defaults each release declared (``data/trl_config_fields.json``), and how its trainer read ``None``."""
 
 from __future__ import annotations
 
