@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 import orpo_compat
+from orpo_compat.cli.migrate import migrate
 
 app = typer.Typer(
     name="orpo-compat",
@@ -30,6 +31,9 @@ def root(
     ] = False,
 ) -> None:
     """ORPO training without TRL: switch a repository, prove the numbers, train."""
+
+
+app.command("migrate")(migrate)
 
 
 def main() -> None:

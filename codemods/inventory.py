@@ -1,0 +1,88 @@
+"""Which ORPO names a file takes, from which module, and on which TRL releases its imports work today.
+
+For ``orpo-compat scan``: reads imports and attribute chains with ``ast`` alone, cheap enough for a whole tree. It
+describes what is written; what a migration would do about it is the plan's business.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from codemods.catalog import CLASSES, LIFETIMES, ORPO_MODULES, OURS, SOURCES
+
+_OFFERED = {**SOURCES, OURS: CLASSES}
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Usage:
+    """One ORPO name in one file: ``module.name`` (``*`` for a star import), where, and on which releases it works."""
+
+    path: str
+    line: int
+    module: str
+    name: str
+    works_on: str
+
+
+def _lifetime(module: str) -> str:
+    return "orpo-compat" if module.partition(".")[0] == OURS else LIFETIMES[module]
+
+
+def _from_import(node: ast.ImportFrom) -> Iterator[tuple[int, str, str]]:
+    module = node.module or ""
+    if node.level:
+        return
+    for alias in node.names:
+        is_star = alias.name == "*" and module in ORPO_MODULES
+        if is_star or alias.name in _OFFERED.get(module, ()):
+            yield node.lineno, module, alias.name
+        elif f"{module}.{alias.name}" in ORPO_MODULES:
+            yield node.lineno, f"{module}.{alias.name}", "(module)"
+
+
+def _bindings(tree: ast.AST) -> dict[str, str]:
+    """Names bound to TRL modules anywhere in the file; scopes do not matter for an inventory."""
+    bound: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                package = alias.name.partition(".")[0]
+                if package in ("trl", OURS):
+                    bound[alias.asname or package] = alias.name if alias.asname else package
+        elif isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").partition(".")[0] == "trl":
+            for alias in node.names:
+                bound[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+    return bound
+
+
+def _dotted(node: ast.expr) -> str | None:
+    parts: list[str] = []
+    while isinstance(node, ast.Attribute):
+        parts.append(node.attr)
+        node = node.value
+    return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else None
+
+
+def _attributes(tree: ast.AST, bound: dict[str, str]) -> Iterator[tuple[int, str, str]]:
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Attribute) or (dotted := _dotted(node)) is None:
+            continue
+        head, _, rest = dotted.partition(".")
+        if head not in bound:
+            continue
+        module, _, name = f"{bound[head]}.{rest}".rpartition(".")
+        if name in _OFFERED.get(module, ()):
+            yield node.lineno, module, name
+
+
+def usages(path: str, source: bytes) -> list[Usage]:
+    """Every use in one Python text, by line; empty when it does not parse."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return []
+    found = [use for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for use in _from_import(node)]
+    found += _attributes(tree, _bindings(tree))
+    return sorted({Usage(path, line, module, name, _lifetime(module)) for line, module, name in found})

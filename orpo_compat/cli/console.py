@@ -1,0 +1,75 @@
+"""The two consoles of every command, and how an error becomes a sentence and an exit code.
+
+Data goes to stdout, everything for the eye to stderr. A user's mistake never shows a traceback; an error of ours
+does, and exits 2, because Python's own 1 would read as "changes pending".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from orpo_compat.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def err() -> Console:
+    """The console on stderr: progress, summaries, errors."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def say(text: str) -> None:
+    """One line of prose on stderr, printed as it is: brackets in it are not markup."""
+    err().print(text, markup=False)
+
+
+def write_stdout(content: bytes) -> None:
+    """Data on stdout, byte for byte."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def stop(code: ExitCode, message: str = "") -> NoReturn:
+    """Leave with ``code``, after an optional last line on stderr."""
+    if message:
+        say(message)
+    raise typer.Exit(int(code))
+
+
+@contextlib.contextmanager
+def reported_errors() -> Iterator[None]:
+    """Turn the errors of a command's body into one line on stderr and the exit code that fits."""
+    try:
+        yield
+    except typer.Exit:
+        raise
+    except KeyboardInterrupt:
+        stop(ExitCode.INTERRUPTED, "interrupted; every file is whole")
+    except Exception as error:
+        stop(_code_of(error), f"error: {error}" if _is_expected(error) else traceback.format_exc().rstrip())
+
+
+def _family() -> tuple[type[Exception], type[Exception]]:
+    from codemods.errors import CodemodError, Refused
+
+    return CodemodError, Refused
+
+
+def _is_expected(error: Exception) -> bool:
+    root, _ = _family()
+    return isinstance(error, (root, OSError, typer.BadParameter))
+
+
+def _code_of(error: Exception) -> ExitCode:
+    _, refused = _family()
+    return ExitCode.REFUSED if isinstance(error, refused) else ExitCode.USAGE
