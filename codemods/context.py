@@ -18,6 +18,7 @@ from codemods.findings import Finding, Severity
 from codemods.options import Direction, Options
 from codemods.placement import Action, StatementPlan, aliases
 from codemods.references import Names
+from codemods.suppression import Suppression, suppressions
 from codemods.survey import ImportFact, Survey
 from codemods.syntax import ImportStatement, Syntax, dotted
 
@@ -48,12 +49,18 @@ class Context:
         self.changes: list[Replacement] = []
         self.findings: list[Finding] = []
         self.settled: set[cst.CSTNode] = set()
-        self.refused = False
+        self.excused: set[int] = set()
+        self.refusal: Finding | None = None
 
     @cached_property
     def comments(self) -> list[Comment]:
         """Every comment of the module."""
         return comments_of(self.syntax)
+
+    @cached_property
+    def suppressions(self) -> list[Suppression]:
+        """Comments that ask for lines to be left alone."""
+        return suppressions(self.source, self.comments)
 
     def plan(self, node: ImportStatement) -> StatementPlan:
         """The decisions about an import statement, to be added to."""
@@ -79,11 +86,24 @@ class Context:
         advice: str,
         severity: Severity = Severity.WARNING,
     ) -> None:
-        """Add a finding, once per code and line."""
+        """Add a finding, once per code and line; a suppressed one becomes a note that it is."""
         offset = where if isinstance(where, int) else self.syntax.span(where)[0]
         line, column = self.source.position(offset)
+        if code != "OC116" and self.silenced(where, code):
+            return
         if not any(one.code == code and one.line == line for one in self.findings):
             self.findings.append(Finding(code, self.path, line, column, message, advice, severity))
+
+    def silenced(self, where: cst.CSTNode | int, code: str) -> bool:
+        """Whether a comment suppresses ``code`` on the lines of ``where``; if so, say it once."""
+        start, end = (where, where) if isinstance(where, int) else self.syntax.span(where)
+        first, last = self.source.position(start)[0], self.source.position(end)[0]
+        for one in self.suppressions:
+            if one.covers(first, last, code):
+                one.used = True
+                self.report("OC116", start, f"{code} is suppressed here by a comment.", one.advice, Severity.INFO)
+                return True
+        return False
 
     def refuse(
         self,
@@ -94,12 +114,27 @@ class Context:
         severity: Severity = Severity.WARNING,
     ) -> None:
         """Leave the whole file as it is."""
+        before = len(self.findings)
         self.report(code, where, message, advice, severity)
-        self.refused = True
+        if len(self.findings) > before and self.findings[-1].code == code:
+            self.refusal = self.findings[-1]
 
-    def touched(self, line: int) -> bool:
-        """Whether a finding lies on that line."""
-        return any(one.line == line for one in self.findings)
+    @property
+    def refused(self) -> bool:
+        """Whether the file is to be left as it is."""
+        return self.refusal is not None
+
+    def excuse(self, where: cst.CSTNode) -> None:
+        """Count the lines of a node as dealt with."""
+        start, end = self.syntax.span(where)
+        self.excused.update(range(self.source.position(start)[0], self.source.position(end)[0] + 1))
+
+    def covered(self, offset: int) -> bool:
+        """Whether a finding or an excuse speaks for the line of ``offset``, or a change for its bytes."""
+        line = self.source.position(offset)[0]
+        if line in self.excused or any(one.line == line for one in self.findings):
+            return True
+        return any(one.start <= offset < one.end for one in self.changes)
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
         """Pairs (parent, child on the way) from ``node`` up to the module."""

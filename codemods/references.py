@@ -185,12 +185,11 @@ class Names:
             return
         offset = self.syntax.span(fact.node)[0] + len(fact.node.quote)
         for match in _TYPE_NAME.finditer(content):
-            parts = [(one.group(), one.start(), one.end()) for one in re.finditer(r"\w+", match.group())]
-            at = [offset + len(content[: match.start() + index].encode()) for _, index, _ in parts]
-            ends = [start + len(text.encode()) for start, (text, _, _) in zip(at, parts, strict=True)]
-            if parts[0][0] in names:
-                steps = [
-                    Step(text, *ends_of)
-                    for (text, _, _), ends_of in zip(parts, zip(at, ends, strict=True), strict=True)
-                ]
-                yield Reference(parts[0][0], fact.scope, at[0], ends[0], tuple(steps[1:]))
+            words = list(re.finditer(r"\w+", match.group()))
+            steps = []
+            for word in words:
+                start = offset + len(content[: match.start() + word.start()].encode())
+                steps.append(Step(word.group(), start, start + len(word.group().encode())))
+            root, *rest = steps
+            if root.name in names:
+                yield Reference(root.name, fact.scope, root.start, root.end, tuple(rest))

@@ -7,7 +7,6 @@ libcst does not print every file back exactly (whitespace-only tails, a last CR)
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -109,7 +108,10 @@ def _parents(tree: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
 
 
 def _agreement(printed: str, text: str) -> int:
-    return len(os.path.commonprefix([printed, text]).encode("utf-8"))
+    """How many bytes of the two texts agree from the start."""
+    pairs = enumerate(zip(printed, text, strict=False))
+    length = next((index for index, (ours, theirs) in pairs if ours != theirs), min(len(printed), len(text)))
+    return len(text[:length].encode("utf-8"))
 
 
 def _first_line(message: str) -> str:

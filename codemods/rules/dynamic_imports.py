@@ -1,0 +1,76 @@
+"""Report imports whose module or name is a string.
+
+``importlib.import_module("trl.trainer.orpo_trainer")`` and helpers that take a module and a name as strings failed
+with the release that moved the module (0.29 for the old ones), like the statements they stand for.
+"""
+
+from __future__ import annotations
+
+import libcst as cst
+
+from codemods.catalog import CLASSES
+from codemods.context import Context, callee, literal
+from codemods.rules import Example, Phase, Rule
+from codemods.syntax import dotted
+
+RULE = Rule(
+    code="OC102",
+    title="dynamic import",
+    why="module names in strings followed the classes through TRL 0.26 and 0.29 no better than statements did",
+    message="the call stays; `--strings` rewrites those whose meaning is certain",
+    example=Example("import importlib\n\nmodule = importlib.import_module('trl.trainer.orpo_trainer')\n", None),
+    phase=Phase.REPORT,
+)
+
+LOADERS = {"import_module", "__import__", "importorskip", "reload", "resolve_name", "import_string", "locate"}
+
+
+def apply(context: Context) -> None:
+    """Look at calls that name the source package, or one of its ORPO modules, in a string."""
+    for fact in context.survey.calls:
+        call = fact.node
+        assert isinstance(call, cst.Call)
+        if context.covered(context.syntax.span(call)[0]):
+            continue
+        values = [literal(arg.value) for arg in call.args]
+        modules = [value for value in values if value in context.move.packages]
+        loads = callee(call).rpartition(".")[2] in LOADERS
+        names_class = any(value in CLASSES for value in values)
+        if modules and (loads or names_class) and _reads_orpo(context, call, modules, names_class):
+            context.report(
+                "OC102",
+                call,
+                f"A string names the module: {_code(context, call)}.",
+                f"Load {context.move.target} there, which has both classes.",
+            )
+
+
+def _reads_orpo(context: Context, call: cst.Call, modules: list[str | None], names_class: bool) -> bool:
+    """Whether the call is about ORPO; loading plain ``trl`` is when something in the file could read ORPO from it."""
+    if names_class or any(module in context.move.modules for module in modules):
+        return True
+    if b"ORPO" in context.source.utf8[slice(*context.syntax.span(call))]:
+        return True
+    return _result_reads_orpo(context, call)
+
+
+def _result_reads_orpo(context: Context, call: cst.Call) -> bool:
+    parent = context.syntax.parents.get(call)
+    if isinstance(parent, cst.Attribute):
+        return parent.attr.value in CLASSES | {"trainer", "experimental"}
+    if isinstance(parent, cst.Arg):
+        outer = context.syntax.parents.get(parent)
+        return isinstance(outer, cst.Call) and any(literal(arg.value) in CLASSES for arg in outer.args)
+    if isinstance(parent, cst.Assign):
+        targets = {dotted(one.target) for one in parent.targets}
+        return any(
+            isinstance(owner := context.syntax.parents.get(use.node), cst.Attribute) and owner.attr.value in CLASSES
+            for use in context.survey.uses()
+            if use.name in targets
+        )
+    return False
+
+
+def _code(context: Context, call: cst.Call) -> str:
+    code = " ".join(context.syntax.code(call).split())
+    return code if len(code) <= 80 else code[:77] + "..."

@@ -1,0 +1,49 @@
+"""Report helpers that are imported from ORPO's own modules and do not move.
+
+``trl.trainer.orpo_trainer`` also offered what it had imported itself: ``pad_to_length``,
+``DPODataCollatorWithPadding`` and more. The module ended with TRL 0.28, most helpers moved to
+``trl.experimental.utils`` in 0.27 or 0.29, and orpo_compat carries the two classes only.
+"""
+
+from __future__ import annotations
+
+from codemods.catalog import HELPER_HOMES, LIFETIMES
+from codemods.context import Context
+from codemods.placement import Action, aliases
+from codemods.rules import Example, Phase, Rule
+from codemods.syntax import FromImport, dotted
+
+RULE = Rule(
+    code="OC121",
+    title="helper from an ORPO module",
+    why="`trl.trainer.orpo_trainer` is gone since TRL 0.29, `trl.experimental.orpo.orpo_trainer` is a private file",
+    message="the helper stays where it is, with its present home in the finding",
+    example=Example(
+        "from trl.trainer.orpo_trainer import ORPOTrainer, pad_to_length\n",
+        "from trl.trainer.orpo_trainer import pad_to_length\nfrom orpo_compat import ORPOTrainer\n",
+    ),
+    phase=Phase.REPORT,
+)
+
+
+def apply(context: Context) -> None:
+    """Look at what stays behind in imports from ORPO's own modules."""
+    if not context.forward:
+        return
+    for fact in context.survey.imports:
+        module = dotted(fact.node.module) if isinstance(fact.node, FromImport) and not fact.node.relative else None
+        if module not in context.move.modules:
+            continue
+        plan = context.plans.get(fact.node)
+        for alias in aliases(fact.node):
+            name = dotted(alias.name) or ""
+            action = plan.actions.get(alias, Action.STAY) if plan is not None else Action.STAY
+            if action is Action.STAY and not context.move.moves(f"{module}.{name}"):
+                context.report("OC121", alias, f"{name} stays in {module}: {LIFETIMES[module]}.", _advice(name))
+
+
+def _advice(name: str) -> str:
+    home = HELPER_HOMES.get(name, "")
+    if home is None:
+        return "No present TRL release has it: copy it from the release it was written for."
+    return f"TRL 1.16 keeps it in {home}." if home else "Import it from the library it comes from."
