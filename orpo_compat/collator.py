@@ -1,7 +1,7 @@
 """Token lists to padded tensors, in TRL's layout.
 
-Responses are padded on the right, prompts on the left (generation starts at their end), whatever else a row carries
-goes through as a list. Lengths stay on the host, so that the packed path never has to ask the device for them.
+Responses are padded on the right, a decoder's prompts on the left (generation starts at their end), whatever else a
+row carries goes through as a list. Lengths stay on the host: the packed path never has to ask the device for them.
 """
 
 from __future__ import annotations
@@ -38,25 +38,28 @@ class PreferenceCollator:
 
     def __call__(self, features: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         """Collate ``B`` rows. Tensors have shape ``(B, T)`` with ``T`` the longest of their own column."""
-        batch: dict[str, Any] = {}
+        padded: dict[str, Any] = {}
+        carried: dict[str, Any] = {}
         for column in features[0]:
             values = [feature[column] for feature in features]
             if column.endswith(_PADDED_SUFFIXES):
-                batch[column] = self._pad(column, values)
+                padded[column] = self._pad(column, values)
             elif column.endswith("_logps"):
-                batch[column] = torch.tensor(values)
+                padded[column] = torch.tensor(values)
             else:
-                batch[column] = values
+                carried[column] = values
         if not self.is_encoder_decoder and "chosen_labels" in features[0]:
-            batch["pair_lengths"] = [pair_lengths(feature, self.label_pad_token_id) for feature in features]
-        return batch
+            carried["pair_lengths"] = [pair_lengths(feature, self.label_pad_token_id) for feature in features]
+        # Tensors first: accelerate reads the batch size off the first entry.
+        return padded | carried
 
     def _pad(self, column: str, values: list[Sequence[int]]) -> Tensor:
         longest = max(len(value) for value in values)
         width = longest if self.pad_to is None else max(longest, self.pad_to)
         padded = torch.full((len(values), width), self._filler(column), dtype=torch.long)
+        on_the_left = column.startswith("prompt_") and not self.is_encoder_decoder
         for row, value in zip(padded, values, strict=True):
-            span = slice(width - len(value), width) if column.startswith("prompt_") else slice(0, len(value))
+            span = slice(width - len(value), width) if on_the_left else slice(0, len(value))
             row[span] = torch.as_tensor(value, dtype=torch.long)
         return padded
 

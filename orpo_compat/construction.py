@@ -130,11 +130,15 @@ class PreparedInit:
         # The Trainer counts the parameters of what it calls, to know whether to hand it the trial.
         self.__signature__ = inspect.signature(build)
 
+        self._probe: nn.Module | None = None
+
     def __call__(self, *trial: Any) -> nn.Module:
-        """Build and prepare one model."""
-        return self._prepare(self._build(*trial))
+        """Build and prepare one model; the first is the one that was looked at."""
+        model, self._probe = self._probe, None
+        return self._prepare(self._build(*trial) if model is None else model)
 
     def probe(self) -> nn.Module:
-        """Build a model only to read its configuration."""
+        """Build a model to read its configuration from."""
         takes_trial = len(self.__signature__.parameters) > 0
-        return self._build(None) if takes_trial else self._build()
+        self._probe = self._build(None) if takes_trial else self._build()
+        return self._probe

@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import pyarrow.compute as pc
+
 from orpo_compat.data import to_text
 from orpo_compat.loss import IGNORE_INDEX
 from orpo_compat.tokenization import RowNote, TokenizationRules, tokenize_pairs
@@ -95,6 +97,7 @@ class Preprocessor:
         rules: What the ids depend on.
         num_proc: Worker processes of the map; not for streams.
         tokenize_row: A subclass's own row function, or None for the batched one.
+        length_column: Where to write each pair's tokens, for a sampler that groups by length.
         report: Where the rows' notes are counted.
     """
 
@@ -102,6 +105,7 @@ class Preprocessor:
     rules: TokenizationRules
     num_proc: int | None = None
     tokenize_row: Tokenize | None = None
+    length_column: str | None = None
     report: DataReport = field(default_factory=DataReport)
 
     def __call__(self, data: Any, name: str) -> Any:
@@ -148,7 +152,16 @@ class Preprocessor:
             self.report.add(name, data["row_note"])
             if "row_id" not in data.column_names:
                 data = data.add_column("row_id", range(data.num_rows))
+            if self.length_column is not None and self.length_column not in data.column_names:
+                data = data.add_column(self.length_column, pair_sizes(data))
         return data.remove_columns("row_note")
+
+
+def pair_sizes(data: Any) -> list[int]:
+    """Count the tokens of each tokenized pair, chosen and rejected together."""
+    columns = [data.with_format("arrow")[f"{side}_labels"] for side in ("chosen", "rejected")]
+    lengths = [pc.list_value_length(column).to_pylist() for column in columns]
+    return [sum(pair) for pair in zip(*lengths, strict=True)]
 
 
 def _column_names(data: Any) -> list[str]:

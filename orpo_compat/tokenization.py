@@ -114,10 +114,27 @@ def _ids(tokenizer: Any, texts: list[str]) -> list[TokenIds]:
     return ids
 
 
+def join_answers(
+    prompt: TokenIds,
+    chosen: Mapping[str, TokenIds],
+    rejected: Mapping[str, TokenIds],
+    tokenizer: Any,
+    rules: TokenizationRules,
+) -> dict[str, Any]:
+    """Finish one row whose boundaries are already known, as TRL's ``build_tokenized_answer`` returns them."""
+    sides = [_Response(list(side["prompt_input_ids"]), list(side["input_ids"])) for side in (chosen, rejected)]
+    pair = _finish_pair(_Pair(sides[0], sides[1], prompt), tokenizer, rules)
+    return {name: values[0] for name, values in _columns([pair], rules).items() if name != "row_note"}
+
+
 def _build_pair(
     prompt: TokenIds, chosen: TokenIds, rejected: TokenIds, tokenizer: Any, rules: TokenizationRules
 ) -> _Pair:
     pair = _Pair(_Response.at_boundary(chosen, prompt), _Response.at_boundary(rejected, prompt), prompt)
+    return _finish_pair(pair, tokenizer, rules)
+
+
+def _finish_pair(pair: _Pair, tokenizer: Any, rules: TokenizationRules) -> _Pair:
     _agree_on_prompt(pair)
     _add_special_tokens(pair, tokenizer.bos_token_id, tokenizer.eos_token_id)
     if rules.max_prompt_length is None:

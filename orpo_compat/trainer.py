@@ -25,19 +25,20 @@ from orpo_compat.evaluation import EvaluationHooks
 from orpo_compat.guard import NonFiniteWatch, finite_pairs, row_names, without_pairs
 from orpo_compat.metrics import RunningMeans
 from orpo_compat.normalization import Window, micro_batch_loss, nll_token_count
+from orpo_compat.packed_steps import PADDED_HOOKS, WHOLE_BATCH_HOOKS, PackedSteps
 from orpo_compat.padded import Batch, PaddedHooks, TrainEval, mean_logit
 from orpo_compat.preparation import prepare_model
 from orpo_compat.preprocessing import DataReport, Preprocessor
 from orpo_compat.schedules import scheduled_beta
 from orpo_compat.terms import PairTerms
-from orpo_compat.tokenization import TokenizationRules, tokenize_pairs
+from orpo_compat.tokenization import TokenizationRules, join_answers, tokenize_pairs
 
 logger = logging.getLogger(__name__)
 
 MetricsFn = Callable[[dict[str, Tensor]], Mapping[str, Any]]
 
 
-class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
+class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, Trainer):
     """Trains a model on preference pairs with odds ratio preference optimization (arXiv:2403.07691).
 
     The signature, the hooks, the logged metrics and the numbers are those of TRL 1.16's
@@ -190,13 +191,14 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         )
 
     def _preprocess(self, data: Any, name: str, config: ORPOConfig) -> Any:
-        own_rows = type(self).tokenize_row is not ORPOTrainer.tokenize_row
-        own_answers = type(self).build_tokenized_answer is not ORPOTrainer.build_tokenized_answer
+        own_rows = overrides(self, "tokenize_row") or overrides(self, "build_tokenized_answer")
+        grouped = getattr(config, "train_sampling_strategy", "") == "group_by_length"
         preprocess = Preprocessor(
             tokenizer=construction.text_tokenizer(self.processing_class),
             rules=self.tokenization_rules,
             num_proc=config.dataset_num_proc,
-            tokenize_row=self.tokenize_row if own_rows or own_answers else None,
+            tokenize_row=self.tokenize_row if own_rows else None,
+            length_column=config.length_column_name if grouped else None,
             report=self.data_report,
         )
         return preprocess(data, name)
@@ -220,8 +222,13 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
 
     def tokenize_row(self, feature: Mapping[str, Any], model: nn.Module | None = None) -> dict[str, Any]:
         """Tokenize one row of prompt, chosen and rejected strings; see ``tokenization.tokenize_pairs``."""
+        tokenizer = construction.text_tokenizer(self.processing_class)
+        if overrides(self, "build_tokenized_answer"):
+            prompt = tokenizer(feature["prompt"], add_special_tokens=False)["input_ids"]
+            sides = [self.build_tokenized_answer(feature["prompt"], feature[side]) for side in ("chosen", "rejected")]
+            return join_answers(prompt, sides[0], sides[1], tokenizer, self.tokenization_rules)
         row = {column: [feature[column]] for column in ("prompt", "chosen", "rejected")}
-        columns = tokenize_pairs(row, construction.text_tokenizer(self.processing_class), self.tokenization_rules)
+        columns = tokenize_pairs(row, tokenizer, self.tokenization_rules)
         return {name: values[0] for name, values in columns.items() if name != "row_note"}
 
     def get_batch_loss_metrics(
@@ -249,10 +256,7 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         )
         self._pairs = {"chosen_rewards": chosen_rewards, "rejected_rewards": rejected_rewards}
         self._watch.note(finite_pairs(terms), batch)
-        if self._window is not None and train_eval == "train":
-            loss = self._window.loss(terms, losses, self.aux_loss_coef)
-        else:
-            loss = micro_batch_loss(terms, losses, self.aux_loss_coef)
+        loss = self.join_loss(terms, losses, train_eval)
         metrics = {
             "rewards/chosen": chosen_rewards.mean(),
             "rewards/rejected": rejected_rewards.mean(),
@@ -271,10 +275,16 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         prefix = "eval_" if train_eval == "eval" else ""
         return loss, {f"{prefix}{name}": value for name, value in metrics.items()}
 
+    def join_loss(self, terms: PairTerms, losses: Tensor, train_eval: TrainEval) -> Tensor:
+        """Weigh a batch's terms, and what ``odds_ratio_loss`` made of them, into one number."""
+        if self._window is not None and train_eval == "train":
+            return self._window.loss(terms, losses, self.aux_loss_coef)
+        return micro_batch_loss(terms, losses, self.aux_loss_coef)
+
     def loss_and_outputs(self, model: nn.Module, inputs: Batch, train_eval: TrainEval) -> tuple[Tensor, dict[str, Any]]:
         """Compute a batch's loss, and its metrics together with the per-pair tensors."""
         with self.casting_context():
-            loss, metrics = self.get_batch_loss_metrics(model, inputs, train_eval)
+            loss, metrics = self.batch_loss_metrics(model, inputs, train_eval)
             if self.args.nan_policy == "skip" and (finite_B := self._watch.unfinished()) is not None:
                 loss, metrics = self._without_broken_pairs(model, inputs, finite_B, train_eval)
         outputs = {**metrics, **self._pairs}
@@ -289,7 +299,7 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         broken = row_names(inputs, (~finite_B).nonzero().flatten().tolist())
         logger.warning("step %d: leaving out %s: not finite", self.state.global_step, ", ".join(broken))
         if finite_B.any():
-            return self.get_batch_loss_metrics(model, without_pairs(inputs, finite_B), train_eval)
+            return self.batch_loss_metrics(model, without_pairs(inputs, finite_B), train_eval)
         self._pairs = {}
         return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros(())), {}
 
@@ -358,3 +368,12 @@ class ORPOTrainer(PaddedHooks, EvaluationHooks, Trainer):
         name = Path(self.args.hub_model_id or self.args.output_dir or "").name
         self.create_model_card(model_name=name)
         super()._save_checkpoint(model, trial)
+
+
+def overrides(trainer: ORPOTrainer, hook: str) -> bool:
+    """Tell whether a trainer's class has its own version of one of ORPOTrainer's methods."""
+    return getattr(type(trainer), hook) is not getattr(ORPOTrainer, hook)
+
+
+# What a subclass, or an assignment to the class, is compared with to find out whether it overrides a hook.
+PackedSteps._own_hooks = {name: getattr(ORPOTrainer, name) for name in (*PADDED_HOOKS, *WHOLE_BATCH_HOOKS)}
