@@ -102,9 +102,7 @@ def _nothing_obvious(role: str, names: Sequence[str], where: str) -> DataError:
     what = "response that was preferred" if role == "chosen" else "response that was not preferred"
     unpaired = {"label", "completion"} <= {name.lower() for name in names}
     why = (
-        " Rows with one completion and a label are unpaired (KTO) data; ORPO needs both responses."
-        if unpaired
-        else ""
+        " Rows with one completion and a label are unpaired (KTO) data; ORPO needs both responses." if unpaired else ""
     )
     return DataError(
         f"{where}: no column is obviously the {what}. It has: {', '.join(map(repr, names))}.{why}\n"
@@ -118,7 +116,5 @@ def _delimiter_hint(names: Sequence[str]) -> str:
     used = next((mark for mark in (";", "\t", "|", ",") if mark in names[0]), None)
     spelled = {"\t": "$'\\t'"}.get(used or "", repr(used))
     return (
-        f"\n  The header is one cell; if {spelled} separates the columns, give --delimiter {spelled}."
-        if used
-        else ""
+        f"\n  The header is one cell; if {spelled} separates the columns, give --delimiter {spelled}." if used else ""
     )

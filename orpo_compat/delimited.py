@@ -71,9 +71,7 @@ def read_delimited(
             raise explain_decoding(path, error) from error
     notes = []
     if used != _expected_delimiter(path):
-        notes.append(
-            f"cells are separated by {DELIMITERS.get(used, repr(used))}, which the file's name does not say"
-        )
+        notes.append(f"cells are separated by {DELIMITERS.get(used, repr(used))}, which the file's name does not say")
     if quoting == csv.QUOTE_NONE:
         notes.append("quotation marks are taken literally: they do not pair up as CSV quoting")
     return rows, notes
@@ -109,9 +107,7 @@ def _records(stream: TextIO, path: Path, delimiter: str, quoting: int) -> Iterat
     try:
         header = [cell.strip() for cell in next(reader, [])]
         if not any(header):
-            raise DataError(
-                f"{path}: the file is empty.\n  Next: give a file whose first line names its columns."
-            )
+            raise DataError(f"{path}: the file is empty.\n  Next: give a file whose first line names its columns.")
         line = reader.line_num + 1
         for cells in reader:
             if cells and any(cells):

@@ -38,9 +38,7 @@ def read_json(path: Path, *, encoding: str | None) -> tuple[list[Located], list[
         return _whole(path, text), []
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
-            return _lines(path, text), [
-                "the file has one JSON object per line, though its name says one document"
-            ]
+            return _lines(path, text), ["the file has one JSON object per line, though its name says one document"]
         raise DataError(
             f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}).\n"
             "  Next: mend that place, or check the file with `python -m json.tool`."
@@ -73,9 +71,7 @@ def _unwrap(path: Path, document: object) -> list[object]:
         return document
     if isinstance(document, dict):
         lists = {key: value for key, value in document.items() if isinstance(value, list)}
-        if isinstance(lists.get("rows"), list) and all(
-            isinstance(row, dict) and "row" in row for row in lists["rows"]
-        ):
+        if isinstance(lists.get("rows"), list) and all(isinstance(row, dict) and "row" in row for row in lists["rows"]):
             return [row["row"] for row in lists["rows"]]
         of_rows = [value for value in lists.values() if value and all(isinstance(row, dict) for row in value)]
         if len(lists) == 1 and of_rows:

@@ -99,9 +99,7 @@ class _RowReader:
         chosen, rejected = (self.cell(row, name, place) for name in (columns.chosen, columns.rejected))
         if columns.paired:
             both = row.get(columns.paired)
-            chosen, rejected = (
-                (str(both[0]), str(both[1])) if isinstance(both, list) and len(both) == 2 else ("", "")
-            )
+            chosen, rejected = (str(both[0]), str(both[1])) if isinstance(both, list) and len(both) == 2 else ("", "")
         if columns.prompt is None:
             prompt, chosen, rejected = split_implicit(chosen, rejected)
         else:
@@ -119,9 +117,7 @@ class _RowReader:
             prompt = [*_earlier_turns(history), _message("user", prompt)]
         system = self.cell(row, columns.system, place)
         if isinstance(system, str) and system:
-            prompt = (
-                f"{system}\n\n{prompt}" if isinstance(prompt, str) else [_message("system", system), *prompt]
-            )
+            prompt = f"{system}\n\n{prompt}" if isinstance(prompt, str) else [_message("system", system), *prompt]
         return prompt
 
     def cell(self, row: dict[str, object], name: str | None, place: int) -> Turns:
@@ -156,9 +152,7 @@ def split_implicit(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]
 def join_prompt(prompt: Turns, chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:
     """Make the three parts alike when the prompt is text and the responses are messages, or the reverse."""
     if isinstance(chosen, list) and isinstance(rejected, list) and isinstance(prompt, str):
-        if (
-            chosen[0]["role"] != "assistant"
-        ):  # the responses repeat the prompt as messages, as UltraFeedback does
+        if chosen[0]["role"] != "assistant":  # the responses repeat the prompt as messages, as UltraFeedback does
             return split_implicit(chosen, rejected)
         return [_message("user", prompt)] if prompt else "", chosen, rejected
     if isinstance(prompt, list) and isinstance(chosen, str) and isinstance(rejected, str):

@@ -75,9 +75,7 @@ def screen(
         else:
             dropped.setdefault(reason, []).append(pair.place)
     if not kept:
-        reasons = (
-            "; ".join(f"{len(places)}: {reason}" for reason, places in dropped.items()) or "there were none"
-        )
+        reasons = "; ".join(f"{len(places)}: {reason}" for reason, places in dropped.items()) or "there were none"
         raise DataError(
             f"none of the {len(pairs)} pairs can be trained on ({reasons}).\n"
             "  Next: look at them with `orpo-compat data inspect`, and check the column options."

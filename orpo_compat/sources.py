@@ -82,9 +82,7 @@ def read_source(
 
 
 def _read_file(path: Path, delimiter: str | None, encoding: str | None, names: Collection[str]) -> Source:
-    kind = next(
-        (KINDS[suffix.lower()] for suffix in reversed(path.suffixes) if suffix.lower() in KINDS), None
-    )
+    kind = next((KINDS[suffix.lower()] for suffix in reversed(path.suffixes) if suffix.lower() in KINDS), None)
     if kind is None:
         raise DataError(
             f"{path}: cannot tell the format from the name.\n"
@@ -107,9 +105,7 @@ def _read_parquet(path: Path) -> list[Located]:
     try:
         table = import_module("pyarrow.parquet").read_table(path)
     except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path}: not a Parquet file ({error}).\n  Next: check how it was written."
-        ) from error
+        raise DataError(f"{path}: not a Parquet file ({error}).\n  Next: check how it was written.") from error
     return list(enumerate(table.to_pylist(), start=1))
 
 
@@ -121,12 +117,7 @@ def _read_folder(
     files = sorted(file for file in path.iterdir() if KINDS.keys() & {s.lower() for s in file.suffixes})
     wanted = _split_name(split)
     chosen = [file for file in files if file.stem.lower().startswith(wanted)] if wanted else []
-    if (
-        split
-        and wanted
-        and not chosen
-        and any(file.stem.lower().startswith(("train", "test")) for file in files)
-    ):
+    if split and wanted and not chosen and any(file.stem.lower().startswith(("train", "test")) for file in files):
         raise DataError(
             f"{path}: no file for the split {wanted!r}; there are {', '.join(file.name for file in files)}.\n"
             "  Next: name one of these with --split, or give the file itself."
@@ -159,9 +150,7 @@ def _read_saved(path: Path, split: str | None) -> Source:
             )
         loaded = loaded[name]
     rows = loaded.to_list()
-    return Source(
-        path.name, "dataset", rows, list(range(1, len(rows) + 1)), f"fingerprint:{loaded._fingerprint}"
-    )
+    return Source(path.name, "dataset", rows, list(range(1, len(rows) + 1)), f"fingerprint:{loaded._fingerprint}")
 
 
 def _read_hub(where: str, split: str | None) -> Source:
@@ -198,9 +187,7 @@ def _slice(source: Source, split: str | None) -> Source:
     keep = slice(span.from_ or 0, len(source.rows) if span.to is None else span.to)
     rows = source.rows[keep]
     if not rows:
-        raise DataError(
-            f"--split {split!r} leaves none of the {len(source.rows)} rows.\n  Next: widen the slice."
-        )
+        raise DataError(f"--split {split!r} leaves none of the {len(source.rows)} rows.\n  Next: widen the slice.")
     note = f"{len(rows)} of {len(source.rows)} rows, by --split {split}"
     return Source(source.name, source.kind, rows, source.places[keep], source.digest, (*source.notes, note))
 

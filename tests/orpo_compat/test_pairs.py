@@ -99,9 +99,7 @@ def test_mixed_chat_and_text_is_refused_with_the_first_row_of_each() -> None:
         {"prompt": "Q", "chosen": "a", "rejected": "b"},
         {"prompt": [USER], "chosen": [GOOD], "rejected": [BAD]},
     ]
-    with pytest.raises(
-        DataError, match=r"1 rows hold text \(first: line 1\), 1 hold messages \(first: line 2\)"
-    ):
+    with pytest.raises(DataError, match=r"1 rows hold text \(first: line 1\), 1 hold messages \(first: line 2\)"):
         to_pairs(source(*rows))
     assert to_pairs(source(*rows), as_chat=True).rows[1] == Pair([USER], [GOOD], [BAD], 2)
 

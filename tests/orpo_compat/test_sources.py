@@ -55,9 +55,7 @@ def test_delimited_files_give_the_same_rows(tmp_path: Path, name: str, text: str
         ("blank.jsonl", "\n\n" + "\n\n".join(map(json.dumps, ROWS))),
     ],
 )
-def test_json_files_give_the_same_rows_whatever_their_wrapping(
-    tmp_path: Path, name: str, document: str
-) -> None:
+def test_json_files_give_the_same_rows_whatever_their_wrapping(tmp_path: Path, name: str, document: str) -> None:
     assert read_source(write(tmp_path / name, document)).rows == ROWS
 
 
