@@ -1,0 +1,141 @@
+"""Configuration files that name TRL's ORPO classes by dotted path, as Hydra, gin or an entry point do.
+
+A scalar that is such a path and nothing else can be edited when asked, by its module part alone; every
+other mention is reported. Anchors, comments, quotes and order are never in danger: nothing is printed back.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import yaml
+
+from codemods.containers.installs import report_installs
+from codemods.containers.kind import Kind
+from codemods.containers.mentions import DOTTED, MODULE, Places, excerpt, report_mentions
+from codemods.containers.recipes import report_frameworks, report_recipe
+from codemods.containers.task import Task
+from codemods.edits import Edit
+from codemods.findings import Finding
+from codemods.manifests.toml_spans import NotToml, Value, read_toml
+from codemods.rewrite import Rewrite
+
+_OURS = re.compile(rb"(?<![\w.])(orpo_compat)([.:])(ORPOTrainer|ORPOConfig)(?!\w)")
+_JSON_STRING = re.compile(rb'"(?:[^"\\\r\n]|\\.)*"')
+_ENV_VALUE = re.compile(
+    rb"(?m)^[ \t]*(?:export[ \t]+)?[\w.-]+[ \t]*[=:][ \t]*(?P<value>[^\r\n]*?)[ \t]*(?:[ \t]#[^\r\n]*)?\r?$"
+)
+_SPLIT = re.compile(rb"(?<![\w.-])ORPO(?:Trainer|Config)(?![\w.-])")
+_MODULE_ALONE = re.compile(rb"(?:^|(?<=[\s\"'=:]))" + MODULE + rb"(?=[\s\"',]|$)")
+
+
+def rewrite_config(task: Task, kind: Kind) -> Rewrite:
+    """One YAML, JSON, TOML or environment file."""
+    pattern = DOTTED if task.forward else _OURS
+    target = b"orpo_compat" if task.forward else task.to.encode()
+    edits = [
+        Edit(match.start(1), match.end(1), match[1], target, "config")
+        for start, end in _scalars(task.source, kind)
+        for match in _whole(pattern, task.source, start, end)
+        if not task.shadowed
+    ]
+    if not task.forward:
+        return task.result(tuple(edits) if task.options.configs else (), ())
+    findings = _suggestions(task, edits) if not task.options.configs else []
+    places = Places(task.source)
+    told = {places.at(edit.start)[0] for edit in edits} | {finding.line for finding in findings}
+    findings += report_mentions(
+        task.path,
+        task.source,
+        code="OC119",
+        message="A configuration mentions TRL's ORPO: {mention}",
+        advice="Write orpo_compat in place of TRL's module by hand.",
+        told=told,
+    )
+    findings += _split_paths(task, told | {finding.line for finding in findings})
+    findings += report_frameworks(task.path, task.source)
+    findings += report_installs(task.path, task.source, task.source)
+    if kind in (Kind.YAML, Kind.JSON):
+        findings += report_recipe(task.path, task.source, "yaml" if kind is Kind.YAML else "json")
+    return task.result(tuple(edits) if task.options.configs else (), tuple(findings))
+
+
+def _suggestions(task: Task, edits: list[Edit]) -> list[Finding]:
+    places = Places(task.source)
+    findings = []
+    for edit in edits:
+        line, column = places.at(edit.start)
+        message = f"A configuration names TRL's ORPO: {excerpt(task.source, edit.start)}"
+        advice = f"Write orpo_compat for {edit.old.decode()}; --configs does."
+        findings.append(Finding("OC119", task.path, line, column, message, advice))
+    return findings
+
+
+def _split_paths(task: Task, told: set[int]) -> Iterator[Finding]:
+    """Module and class under two keys, such as `module: trl.trainer` with `class: ORPOConfig`."""
+    if _MODULE_ALONE.search(task.source) is None:
+        return
+    places = Places(task.source)
+    for match in _SPLIT.finditer(task.source):
+        line, column = places.at(match.start())
+        if line not in told:
+            told.add(line)
+            message = f"{match.group().decode()} stands beside a key that names a module of TRL."
+            advice = "If the two make one import, write orpo_compat for the module by hand."
+            yield Finding("OC119", task.path, line, column, message, advice)
+
+
+def _whole(pattern: re.Pattern[bytes], source: bytes, start: int, end: int) -> Iterator[re.Match[bytes]]:
+    """The dotted path that is all a scalar holds, apart from quotes and gin's marks."""
+    for match in pattern.finditer(source, start, end):
+        before, after = source[start : match.start()], source[match.end() : end]
+        if before.strip(b" \t\"'") in (b"", b"@") and after.strip(b" \t\"'") in (b"", b"()"):
+            yield match
+
+
+def _scalars(source: bytes, kind: Kind) -> Iterator[tuple[int, int]]:
+    """Byte spans of the values of a file; none where it cannot be read."""
+    if kind is Kind.YAML:
+        yield from _yaml_scalars(source)
+    elif kind is Kind.JSON:
+        yield from (match.span() for match in _JSON_STRING.finditer(source))
+    elif kind is Kind.TOML:
+        yield from _toml_scalars(source)
+    else:
+        yield from (match.span("value") for match in _ENV_VALUE.finditer(source))
+
+
+def _yaml_scalars(source: bytes) -> Iterator[tuple[int, int]]:
+    """Plain and quoted scalars of all documents, each once however many aliases point at it."""
+    text = source.decode("utf-8", "surrogateescape")
+    try:
+        tokens = [token for token in yaml.scan(text, Loader=yaml.SafeLoader) if isinstance(token, yaml.ScalarToken)]
+    except (yaml.YAMLError, ValueError):
+        return
+    wide = not text.isascii()
+    for token in tokens:
+        if token.style in ("|", ">"):
+            continue
+        start, end = token.start_mark.index, token.end_mark.index
+        if wide:
+            start, end = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
+        yield start, end
+
+
+def _toml_scalars(source: bytes) -> Iterator[tuple[int, int]]:
+    try:
+        members = read_toml(source)
+    except NotToml:
+        return
+    for member in members:
+        yield from _strings(member.value)
+
+
+def _strings(value: Value) -> Iterator[tuple[int, int]]:
+    if value.kind == "string":
+        yield value.start, value.end
+    for item in value.items:
+        yield from _strings(item)
+    for member in value.members:
+        yield from _strings(member.value)

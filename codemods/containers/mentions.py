@@ -1,0 +1,114 @@
+"""Where text of any kind speaks of TRL's ORPO, found by spelling alone.
+
+This is the net under everything else: whatever could not be read as Python is searched for the dotted
+paths and import statements TRL ever had, and each line found is reported. It never decides what to edit.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterable
+
+from codemods.findings import Finding, Severity
+
+CLASSES = (b"ORPOTrainer", b"ORPOConfig")
+
+MODULE = rb"trl(?:\.trainer(?:\.orpo_(?:trainer|config))?|\.experimental\.orpo(?:\.orpo_(?:trainer|config))?)?"
+"""Every module that ever exported the two classes."""
+
+DOTTED = re.compile(rb"(?<![\w.])(" + MODULE + rb")([.:])(ORPOTrainer|ORPOConfig)(?!\w)")
+"""A class by its dotted path: module, separator, name."""
+
+_MENTION = re.compile(
+    rb"(?<![\w.])" + MODULE + rb"[.:](?:ORPOTrainer|ORPOConfig)(?!\w)"
+    rb"|(?<![\w.])trl\.(?:trainer\.orpo_(?:trainer|config)|experimental\.orpo)(?!\w)"
+    rb"|(?<![\w.])experimental\.orpo\.ORPO(?:Trainer|Config)(?!\w)"
+    rb"|\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[^\n]*?(?:\bORPO(?:Trainer|Config)\b|\*|\()"
+    rb"|\bfrom[ \t]+trl\.experimental[ \t]+import\b[^\n]*\borpo\b"
+)
+_BLOCK = re.compile(rb"\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[ \t]*\([^()]*\bORPO(?:Trainer|Config)\b[^()]*\)")
+
+
+def mention_offsets(text: bytes, start: int = 0, end: int | None = None) -> list[int]:
+    """The byte offsets in `text[start:end]` where TRL's ORPO is spoken of, one a line, in order."""
+    stop = len(text) if end is None else end
+    found = {
+        match.start(): match.end()
+        for match in _MENTION.finditer(text, start, stop)
+        if not match.group().endswith((b"(", b"*")) or _is_about_orpo(text, match)
+    }
+    offsets: list[int] = []
+    for offset in sorted(found):
+        if not offsets or b"\n" in text[offsets[-1] : offset]:
+            offsets.append(offset)
+    return offsets
+
+
+def _is_about_orpo(text: bytes, match: re.Match[bytes]) -> bool:
+    """An open parenthesis or a star counts only when ORPO's names, or ORPO's modules, follow from it."""
+    if match.group().endswith(b"*"):
+        return b"orpo" in match.group()
+    return _BLOCK.match(text, match.start()) is not None
+
+
+class Places:
+    """Byte offsets as 1-based lines and columns (columns count characters)."""
+
+    def __init__(self, text: bytes) -> None:
+        self._text = text
+        self._starts = [0]
+        self._starts += [match.end() for match in re.finditer(rb"\r\n|\r|\n", text)]
+
+    def at(self, offset: int) -> tuple[int, int]:
+        line = bisect_right(self._starts, offset) - 1
+        before = self._text[self._starts[line] : offset]
+        return line + 1, len(before.decode("utf-8", "replace")) + 1
+
+    def offset(self, line: int, column: int = 1) -> int:
+        """The byte offset of a 1-based line and column; past the end of a line, its end."""
+        if line > len(self._starts):
+            return len(self._text)
+        start = self._starts[line - 1]
+        end = self._starts[line] if line < len(self._starts) else len(self._text)
+        characters = self._text[start:end].decode("utf-8", "replace")
+        return start + len(characters[: column - 1].encode("utf-8", "replace"))
+
+
+def report_mentions(
+    path: str,
+    text: bytes,
+    *,
+    code: str,
+    message: str,
+    advice: str,
+    severity: Severity = Severity.WARNING,
+    within: Iterable[tuple[int, int]] | None = None,
+    told: Iterable[int] = (),
+) -> list[Finding]:
+    """A finding for every line that mentions TRL's ORPO, but for the lines in `told`.
+
+    `message` may hold `{mention}`, which becomes the line itself, shortened.
+    """
+    places, known = Places(text), set(told)
+    findings: list[Finding] = []
+    for start, end in [(0, len(text))] if within is None else within:
+        for offset in mention_offsets(text, start, end):
+            line, column = places.at(offset)
+            if line in known:
+                continue
+            known.add(line)
+            words = message.replace("{mention}", excerpt(text, offset))
+            findings.append(Finding(code, path, line, column, words, advice, severity))
+    return findings
+
+
+def excerpt(text: bytes, offset: int, width: int = 80) -> str:
+    """The line around `offset`, as words for a report."""
+    start = max(text.rfind(b"\n", 0, offset), text.rfind(b"\r", 0, offset)) + 1
+    end = text.find(b"\n", offset)
+    line = text[start : len(text) if end < 0 else end].strip().decode("utf-8", "replace")
+    if len(line) > width:
+        begin = max(len(text[start:offset].decode("utf-8", "replace")) - width // 4, 0)
+        line = "..." + line[begin : begin + width].strip() + "..."
+    return line

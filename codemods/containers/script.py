@@ -1,0 +1,101 @@
+"""Python files: the rules do the work; a PEP 723 header is a dependency list on top.
+
+Jupytext's percent scripts and marimo's apps are ordinary modules to the rules. Their shell lines, which are
+comments to Python, are reported.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from codemods.containers.blocks import Block, BlockHost, CodeLine, physical_lines
+from codemods.containers.installs import report_installs
+from codemods.containers.mentions import Places
+from codemods.containers.task import Task
+from codemods.containers.virtual import Piece, UnmappableEdit, Virtual, map_back
+from codemods.edits import Edit
+from codemods.findings import Finding
+from codemods.rewrite import Rewrite
+
+_HEADER = re.compile(
+    rb"^# /// script[ \t]*(?:\r\n|\r|\n)(?P<body>(?:^#(?:| [^\r\n]*)(?:\r\n|\r|\n))+?)^# ///[ \t]*$", re.MULTILINE
+)
+_PAIRED = re.compile(rb"formats:[ \t]*['\"]?[^\r\n]*ipynb[^\r\n]*")
+
+
+def rewrite_python(task: Task) -> Rewrite:
+    """A module or script, with its inline dependency list and, for setup.py, its requirement lists."""
+    from codemods.manifests.edit import rewrite_manifest
+
+    done = task.apply_rules(task.source)
+    edits, findings = list(done.edits), list(done.findings)
+    for part in (_rewrite_header(task), rewrite_manifest(task)):
+        edits += part.edits
+        findings += part.findings
+    if task.forward:
+        findings += _shell_comments(task)
+        findings += _pairing(task, changed=bool(done.edits))
+    return task.result(tuple(edits), _once_per_place(findings))
+
+
+def _once_per_place(findings: list[Finding]) -> tuple[Finding, ...]:
+    """Of several remarks on one dependency line, the first to be made stays."""
+    kept: dict[tuple[str, int, str], Finding] = {}
+    for finding in findings:
+        key = (finding.code, finding.line, "" if finding.code == "OC120" else finding.message)
+        kept.setdefault(key, finding)
+    return tuple(kept.values())
+
+
+def _rewrite_header(task: Task) -> Rewrite:
+    """The `# /// script` block as the TOML it holds, edited behind its comment marks."""
+    from codemods.manifests.edit import rewrite_script_list
+
+    match = _HEADER.search(task.source)
+    if match is None:
+        return task.unchanged()
+    lines = [_uncommented(task.source, start, end) for start, end in _spans(task.source, match)]
+    block = Block(tuple(lines))
+    virtual = Virtual(tuple(Piece(task.source[line.body : line.end], line.body, line.end) for line in lines))
+    inner = rewrite_script_list(replace(task, source=virtual.text))
+    host = BlockHost(task.source, [(block, line) for line in lines])
+    findings = tuple(_at_home(task, virtual, finding) for finding in inner.findings)
+    try:
+        edits: tuple[Edit, ...] = tuple(map_back(task.source, virtual, inner.edits, host))
+    except UnmappableEdit:
+        edits = ()
+    return task.result(edits, findings)
+
+
+def _spans(source: bytes, match: re.Match[bytes]) -> list[tuple[int, int]]:
+    first, last = match.span("body")
+    return [(start, end) for start, end in physical_lines(source[:last], first)]
+
+
+def _uncommented(source: bytes, start: int, end: int) -> CodeLine:
+    return CodeLine(start, start + (2 if source[start : start + 2] == b"# " else 1), end)
+
+
+def _at_home(task: Task, virtual: Virtual, finding: Finding) -> Finding:
+    position = Places(virtual.text).offset(finding.line, finding.column)
+    line, column = Places(task.source).at(virtual.file_offset(position))
+    return replace(finding, line=line, column=column)
+
+
+def _shell_comments(task: Task) -> list[Finding]:
+    """`# !pip install trl` in a percent script runs when the script is opened as a notebook."""
+    if b"# %%" not in task.source and b"jupytext" not in task.source:
+        return []
+    text = re.sub(rb"(?m)^(?![ \t]*#[ \t]*[!%])[^\r\n]*", lambda match: b" " * len(match.group()), task.source)
+    return report_installs(task.path, task.source, text)
+
+
+def _pairing(task: Task, *, changed: bool) -> list[Finding]:
+    """A script that Jupytext keeps in step with a notebook."""
+    match = _PAIRED.search(task.source, 0, 4000)
+    if match is None or not changed or b"jupytext" not in task.source[:4000]:
+        return []
+    line, column = Places(task.source).at(match.start())
+    message = "Jupytext pairs this file with a notebook; both hold the same code."
+    return [Finding("OC117", task.path, line, column, message, "Run `jupytext --sync` after the migration.")]

@@ -1,0 +1,54 @@
+"""Files that are only ever reported: shell scripts, Dockerfiles, CI recipes, templates, lock files, other languages."""
+
+from __future__ import annotations
+
+import re
+
+from codemods.containers.installs import report_installs
+from codemods.containers.mentions import Places, report_mentions
+from codemods.containers.recipes import report_frameworks, report_recipe
+from codemods.containers.task import Task
+from codemods.findings import Finding, Severity
+from codemods.manifests.entry import REQUIREMENT
+from codemods.manifests.formats import lock_command
+from codemods.rewrite import Rewrite
+
+_LOCKED = re.compile(
+    rb"(?m)^[ \t]*(?:-[ \t]+)?(?:name[ \t]*[=:][ \t]*[\"']?trl[\"']?[ \t]*\r?$"
+    rb"|[\"']?trl[\"']?[ \t]*(?:==|:[ \t]*\{|=[ \t]*\{))"
+    rb"|/trl-\d[^\s/]*\.(?:whl|tar\.gz)"
+)
+
+
+def report_near_python(task: Task) -> Rewrite:
+    """A template, Cython or IPython file: looks like Python, and no Python parser may judge it."""
+    return _reported(task, "OC115", "Not plain Python, so not rewritten: {mention}", "Change it by hand.")
+
+
+def report_text(task: Task) -> Rewrite:
+    """Any other text: code inside shell commands, recipes and other languages."""
+    advice = "Write orpo_compat in place of TRL's module by hand."
+    return _reported(task, "OC119", "Mentions TRL's ORPO: {mention}", advice)
+
+
+def _reported(task: Task, code: str, message: str, advice: str) -> Rewrite:
+    if not task.forward:
+        return task.unchanged()
+    findings = report_mentions(task.path, task.source, code=code, message=message, advice=advice)
+    findings += report_frameworks(task.path, task.source)
+    findings += report_installs(task.path, task.source, task.source)
+    findings += report_recipe(task.path, task.source, "flags")
+    return task.result((), tuple(findings))
+
+
+def report_lock(task: Task) -> Rewrite:
+    """A lock file is made, never edited."""
+    match = _LOCKED.search(task.source)
+    if match is None or not task.forward:
+        return task.unchanged()
+    line, column = Places(task.source).at(match.start() + len(match.group()) - len(match.group().lstrip()))
+    message = "The lock file holds trl; lock files are never edited."
+    if b"orpo-compat" in task.source or b"orpo_compat" in task.source:
+        return task.unchanged()
+    advice = f"Once {REQUIREMENT} is in the dependency list, lock again: {lock_command(task.path)}."
+    return task.unchanged(Finding("OC120", task.path, line, column, message, advice, Severity.WARNING))
