@@ -199,12 +199,11 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
     def __post_init__(self) -> None:
         self.__dict__.pop("_settled", None)
         self._read_numbers()
+        self._drop_masks()
         modernize(self)
         self._validate()
         self._settle_precision()
         self._settle_checkpointing()
-        if self.hub_token == "<HUB_TOKEN>":  # what to_dict writes in its place
-            self.hub_token = None
         super().__post_init__()  # type: ignore[no-untyped-call]
         self._settled = True
 
@@ -226,6 +225,12 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
             except ValueError:
                 if entry.name != "tokens_per_pass" or value != "auto":
                     raise ConfigError(f"{entry.name}={value!r} is not a number") from None
+
+    def _drop_masks(self) -> None:
+        """Forget a token that is only the mask that ``to_dict`` writes in its place."""
+        for name in ("hub_token", "push_to_hub_token"):
+            if getattr(self, name) == f"<{name.upper()}>":
+                setattr(self, name, None)
 
     def _validate(self) -> None:
         """Refuse values that no setting can have; transformers checks its own fields afterwards."""

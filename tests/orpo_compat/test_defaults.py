@@ -56,7 +56,8 @@ def test_the_newest_release_is_the_plain_constructor(tmp_path: Path) -> None:
 
 def test_arguments_win_over_the_release_and_may_be_older_spellings(tmp_path: Path) -> None:
     config = ORPOConfig.for_trl("v0.9.6", output_dir=str(tmp_path), learning_rate=8e-6, alpha=0.3, warmup_ratio=0.1)
-    assert (config.learning_rate, config.beta, config.warmup_steps, config.max_prompt_length) == (8e-6, 0.3, 0.1, 128)
+    assert (config.learning_rate, config.beta, config.max_prompt_length) == (8e-6, 0.3, 128)
+    assert config.get_warmup_steps(100) == 10
 
 
 @pytest.mark.parametrize(

@@ -49,15 +49,15 @@ TRANSLATIONS: list[tuple[dict[str, Any], dict[str, Any]]] = [
     ),
     ({"adafactor": True}, {"optim": "adafactor"}),
     ({"torchdynamo": "inductor"}, {"torch_compile_backend": "inductor", "torch_compile": True}),
-    ({"fsdp_min_num_params": 9}, {"fsdp_config": {"min_num_params": 9}}),
-    ({"fsdp_min_num_params": 9, "fsdp_config": {"xla": False}}, {"fsdp_config": {"xla": False, "min_num_params": 9}}),
-    (
-        {"fsdp_transformer_layer_cls_to_wrap": "Block"},
-        {"fsdp_config": {"transformer_layer_cls_to_wrap": "Block"}},
-    ),
     ({"optim": "adamw_hf"}, {"optim": "adamw_torch"}),
     ({"report_to": None}, {"report_to": []}),
 ]
+
+
+def lost(*names: str) -> None:
+    """Skip a test of ours where the installed transformers still has these arguments and handles them itself."""
+    if native := (set(names) & LOST_BY_TRANSFORMERS) - set(DECLARED):
+        pytest.skip(f"the installed transformers has {sorted(native)}")
 
 
 @pytest.fixture(autouse=True)
@@ -99,6 +99,7 @@ def test_an_argument_that_transformers_still_has_is_left_to_it() -> None:
 def test_an_older_spelling_takes_effect_in_the_modern_argument(
     given: dict[str, Any], expected: dict[str, Any], tmp_path: Path
 ) -> None:
+    lost(*given)
     config, _ = build(tmp_path, **given)
     assert {name: getattr(config, name) for name in expected} == expected
 
@@ -116,14 +117,41 @@ def test_accelerator_settings_join_those_given(tmp_path: Path) -> None:
     assert (held.split_batches, held.dispatch_batches, held.even_batches) == (True, False, False)
 
 
+@pytest.mark.parametrize(
+    ("given", "entries"),
+    [
+        ({"fsdp_min_num_params": 9}, {"min_num_params": 9}),
+        ({"fsdp_min_num_params": 9, "fsdp_config": {"xla": False}}, {"min_num_params": 9, "xla": False}),
+        ({"fsdp_transformer_layer_cls_to_wrap": "Block"}, {"transformer_layer_cls_to_wrap": "Block"}),
+    ],
+)
+def test_fsdp_settings_join_those_given(given: dict[str, Any], entries: dict[str, Any], tmp_path: Path) -> None:
+    lost(*given)
+    config, _ = build(tmp_path, **given)
+    assert {name: config.fsdp_config[name] for name in entries} in (
+        entries,
+        {name: [entries[name]] for name in entries},
+    )
+
+
 def test_a_tpu_debug_flag_joins_the_debug_options(tmp_path: Path) -> None:
     config, _ = build(tmp_path, tpu_metrics_debug=True, debug="underflow_overflow")
     assert {option.value for option in config.debug} == {"underflow_overflow", "tpu_metrics_debug"}
 
 
 def test_a_ratio_of_one_warms_up_over_the_whole_run_not_over_one_step(tmp_path: Path) -> None:
+    lost("warmup_ratio")
     config, _ = build(tmp_path, warmup_ratio=1.0)
     assert config.get_warmup_steps(200) == 200
+
+
+def test_a_ratio_can_be_set_later_and_lies_between_none_and_all(tmp_path: Path) -> None:
+    lost("warmup_ratio")
+    config, _ = build(tmp_path, warmup_steps=7)
+    config.warmup_ratio = 0.25
+    assert config.get_warmup_steps(200) == 50
+    with pytest.raises(ConfigError, match=r"warmup_ratio=1.5"):
+        build(tmp_path, warmup_ratio=1.5)
 
 
 def test_a_ratio_warms_up_over_its_share_of_the_steps(tmp_path: Path) -> None:
@@ -140,6 +168,7 @@ def test_a_translation_is_mentioned_once_and_names_the_modern_argument(tmp_path:
 
 
 def test_an_ignored_argument_is_kept_and_its_consequence_named(tmp_path: Path) -> None:
+    lost("save_safetensors", "overwrite_output_dir")
     config, said = build(tmp_path, save_safetensors=False, overwrite_output_dir=True)
     assert (config.save_safetensors, config.overwrite_output_dir) == (False, True)
     assert len(said) == 2
@@ -147,12 +176,14 @@ def test_an_ignored_argument_is_kept_and_its_consequence_named(tmp_path: Path) -
 
 
 def test_the_warning_points_at_the_callers_line(tmp_path: Path) -> None:
+    lost("past_index")
     with pytest.warns(SpellingWarning) as caught:
         ORPOConfig(str(tmp_path), past_index=2)
     assert caught[0].filename == __file__
 
 
 def test_a_token_is_not_shown_in_a_warning(tmp_path: Path) -> None:
+    lost("push_to_hub_token")
     _, said = build(tmp_path, push_to_hub_token="hf_secret")
     assert "hf_secret" not in said[0]
     with pytest.raises(ConfigError) as caught:
@@ -171,6 +202,7 @@ def test_a_token_is_not_shown_in_a_warning(tmp_path: Path) -> None:
     ],
 )
 def test_two_spellings_that_disagree_are_refused(given: dict[str, Any], tmp_path: Path) -> None:
+    lost(*given)
     with pytest.raises(ConfigError, match=next(iter(given))):
         ORPOConfig(str(tmp_path), **given)
 
@@ -190,7 +222,9 @@ def test_a_logging_folder_reaches_tensorboard_and_stays_readable(tmp_path: Path)
 
 
 @pytest.mark.parametrize(("gone", "modern"), spellings.OPTIMIZERS.items())
-def test_an_optimizer_that_is_gone_has_an_equal_that_is_not(gone: str, modern: str) -> None:
+def test_an_optimizer_that_is_gone_gives_way_to_its_equal(gone: str, modern: str, tmp_path: Path) -> None:
     known = {entry.value for entry in OptimizerNames}
     assert modern in known
-    assert gone not in known
+    config, said = build(tmp_path, optim=gone)
+    assert config.optim == (gone if gone in known else modern)
+    assert len(said) == (gone not in known)
