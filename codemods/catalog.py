@@ -71,79 +71,19 @@ HELPER_HOMES: Mapping[str, str | None] = {
     "BaseTrainer": None,
 }
 
+_THIRD_PARTY = """
+    Accelerator Any AutoModelForCausalLM AutoTokenizer BaseImageProcessor Callable DataCollator DataLoader
+    Dataset Dict EvalLoopOutput EvalPrediction F FeatureExtractionMixin List Literal Optional PartialState
+    Path PeftConfig PeftModel PreTrainedModel PreTrainedTokenizer PreTrainedTokenizerBase ProcessorMixin
+    TYPE_CHECKING Trainer TrainerCallback Tuple Union Version amp autocast contextmanager deepcopy defaultdict
+    get_logger get_peft_model global_then_local_main_first inspect is_comet_available is_deepspeed_available
+    is_peft_available is_peft_model is_torch_fx_proxy is_torch_xla_available is_torchvision_available
+    is_wandb_available logger logging nn np nullcontext os pd prepare_model_for_kbit_training random set_seed
+    textwrap torch transformers version wandb warnings wraps xm
+"""
+
 #: Other names a star import of the old trainer module brought along.
-THIRD_PARTY = frozenset(
-    {
-        # fmt: off
-        "Accelerator",
-        "Any",
-        "AutoModelForCausalLM",
-        "AutoTokenizer",
-        "BaseImageProcessor",
-        "Callable",
-        "DataCollator",
-        "DataLoader",
-        "Dataset",
-        "Dict",
-        "EvalLoopOutput",
-        "EvalPrediction",
-        "F",
-        "FeatureExtractionMixin",
-        "List",
-        "Literal",
-        "Optional",
-        "PartialState",
-        "Path",
-        "PeftConfig",
-        "PeftModel",
-        "PreTrainedModel",
-        "PreTrainedTokenizer",
-        "PreTrainedTokenizerBase",
-        "ProcessorMixin",
-        "TYPE_CHECKING",
-        "Trainer",
-        "TrainerCallback",
-        "Tuple",
-        "Union",
-        "Version",
-        "amp",
-        "autocast",
-        "contextmanager",
-        "deepcopy",
-        "defaultdict",
-        "get_logger",
-        "get_peft_model",
-        "global_then_local_main_first",
-        "inspect",
-        "is_comet_available",
-        "is_deepspeed_available",
-        "is_peft_available",
-        "is_peft_model",
-        "is_torch_fx_proxy",
-        "is_torch_xla_available",
-        "is_torchvision_available",
-        "is_wandb_available",
-        "logger",
-        "logging",
-        "nn",
-        "np",
-        "nullcontext",
-        "os",
-        "pd",
-        "prepare_model_for_kbit_training",
-        "random",
-        "set_seed",
-        "textwrap",
-        "torch",
-        "transformers",
-        "version",
-        "wandb",
-        "warnings",
-        "wraps",
-        "xm",
-        # fmt: on
-    }
-)
+THIRD_PARTY = frozenset(_THIRD_PARTY.split())
 
 
 @dataclass(frozen=True)

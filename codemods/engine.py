@@ -37,12 +37,11 @@ def analysed(text: Decoded, path: str, options: Options, move: Move, direction: 
     for loaded in all_rules():
         if loaded.rule.phase is Phase.REPORT:
             _place(context)
+        if not context.refused or loaded.rule.phase is Phase.LAST:
+            loaded.apply(context)
         if context.refused:
             context.changes.clear()
             context.plans.clear()
-            break
-        loaded.apply(context)
-    _place(context)
     _distrust(context)
     return Analysis(tuple(context.changes), tuple(context.findings), lambda result: _accepted(syntax, result))
 

@@ -47,6 +47,7 @@ CODES: dict[str, str] = {
     "OC123": "monkeypatch",
     "OC124": "signature or default differs",
     "OC125": "ORPO asked of another trainer",
+    "OC126": "left as it is",
 }
 
 

@@ -43,7 +43,7 @@ class ModuleMove:
         """Sort the references, then decide about the imports unless something forbids it."""
         for reference in self.group.references:
             found = self._moved(reference)
-            if found is not None:
+            if found is not None and not self.context.silenced(reference.start, RULE_CODE):
                 self.moved.append(found)
             else:
                 self.stays.append(reference)
@@ -77,34 +77,36 @@ class ModuleMove:
     # What forbids a change.
 
     def _forbidden(self) -> bool:
+        """Report what forbids a change, at its place and at every use that stays because of it."""
         if not self.moved:
             return False
-        context, group = self.context, self.group
-        advice = f"Move the uses of {group.name} by hand, or give the name one meaning."
-        where = self.moved[0].reference.start
+        group, target = self.group, self.context.move.target
         if group.foreign:
             what = "deleted" if group.foreign[0].deletes else "bound to something else as well"
             code = "OC107" if self._is_guard() else "OC106"
-            context.report(code, group.foreign[0].start, f"{group.name!r} is {what}; its uses stay.", advice)
-            for one in self.moved:
-                context.report(code, one.reference.start, f"{group.name!r} is {what}; this use stays.", advice)
+            self._forbid(code, group.foreign[0].start, f"{group.name!r} is {what}", f"Give {group.name} one meaning.")
             return True
         if any(origin.binding.scope is not group.home for origin in group.origins):
-            context.report("OC106", where, f"{group.name!r} is imported through a global statement.", advice)
+            where = group.origins[0].binding.start
+            self._forbid("OC106", where, f"{group.name!r} is imported through a global statement", "Import it above.")
             return True
-        if self._probed(advice):
+        probe = self._probe()
+        if probe is not None:
+            advice = f"{target} always has it: drop the question, then migrate again."
+            self._forbid("OC107", probe.start, "The program asks whether TRL has ORPO", advice)
             return True
         taken = self._target_taken()
         if taken is not None:
-            target = context.move.target_root
-            context.report(
-                "OC110",
-                taken,
-                f"{target!r} already names something else here, so {group.name}'s uses stay.",
-                f"Rename it, or import the classes by name: from {context.move.target} import ORPOTrainer.",
-            )
+            name = self.context.move.target_root
+            advice = f"Rename it, or import the classes by name: from {target} import ORPOTrainer."
+            self._forbid("OC110", self.context.syntax.span(taken)[0], f"{name!r} names something else here", advice)
             return True
-        return False
+        return any(self.context.silenced(origin.fact.node, RULE_CODE) for origin in group.origins)
+
+    def _forbid(self, code: str, where: int, reason: str, advice: str) -> None:
+        self.context.report(code, where, f"{reason}, so the uses of {self.group.name} stay.", advice)
+        for one in self.moved:
+            self.context.report(code, one.reference.start, f"This use stays: {reason}.", advice)
 
     def _is_guard(self) -> bool:
         """Whether the other binding is the ``name = None`` of an import guard."""
@@ -114,23 +116,19 @@ class ModuleMove:
                 return True
         return False
 
-    def _probed(self, advice: str) -> bool:
+    def _probe(self) -> Reference | None:
+        """A ``hasattr`` that asks for one of the classes, or for a name nobody can see."""
         for reference in self.stays:
             call = self._call_on(reference)
-            if call is None or len(call.args) < 2:
+            if call is None or len(call.args) < 2 or callee(call) != "hasattr":
                 continue
             name = literal(call.args[1].value)
             path, depth = self._reached(reference)
-            if callee(call) == "hasattr" and depth == len(reference.steps):
-                if name is None or self.context.move.moves(f"{path}.{name}") or "orpo" in name:
-                    self.context.report(
-                        "OC107",
-                        reference.start,
-                        f"The program asks whether {path} has ORPO; what hangs on the answer stays.",
-                        f"{self.context.move.target} always has it: drop the question, then migrate again.",
-                    )
-                    return True
-        return False
+            if depth != len(reference.steps):
+                continue
+            if name is None or self.context.move.moves(f"{path}.{name}") or "orpo" in name:
+                return reference
+        return None
 
     def _call_on(self, reference: Reference) -> cst.Call | None:
         """The call whose first positional argument the reference is."""
@@ -160,9 +158,7 @@ class ModuleMove:
 
     def _must_stay(self) -> bool:
         """Whether something still needs the name."""
-        if self.stays or self._exported() or self._named_in_text():
-            return True
-        return False
+        return bool(self.stays) or self._exported() or self._named_in_text()
 
     def _exported(self) -> bool:
         module_level = self.group.home is self.context.survey.module

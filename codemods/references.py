@@ -106,17 +106,29 @@ class Names:
 
     def qualified(self, node: cst.CSTNode, scope: Scope) -> frozenset[str]:
         """Dotted names the expression can stand for; empty when any binding of its root is not an import."""
+        found = self._readings(node, scope)
+        return frozenset() if None in found else frozenset(str(one) for one in found)
+
+    def possible(self, node: cst.CSTNode, scope: Scope) -> frozenset[str]:
+        """Like ``qualified``, but what some bindings say counts even when others say nothing."""
+        return frozenset(one for one in self._readings(node, scope) if one is not None)
+
+    def _readings(self, node: cst.CSTNode, scope: Scope) -> set[str | None]:
         path = dotted(node)
         if path is None:
-            return frozenset()
+            return set()
         root, _, rest = path.partition(".")
         home = scope.resolve(root, self.syntax.span(node)[0])
         if home is None:
-            return frozenset()
-        found = [self.imported(binding) for binding in home.bindings[root]]
-        if None in found:
-            return frozenset()
-        return frozenset(f"{one}.{rest}" if rest else str(one) for one in found)
+            return set()
+        found = [self.imported(binding) for binding in home.bindings[root] if not self._is_none(binding)]
+        return {f"{one}.{rest}" if one is not None and rest else one for one in found}
+
+    def _is_none(self, binding: Binding) -> bool:
+        """Whether the binding is the ``name = None`` that stands in for an import that failed."""
+        target = self.syntax.parents.get(binding.node)
+        assign = self.syntax.parents.get(target) if isinstance(target, cst.AssignTarget) else None
+        return isinstance(assign, cst.Assign) and isinstance(assign.value, cst.Name) and assign.value.value == "None"
 
     def is_moved_class(self, node: cst.CSTNode, scope: Scope) -> str | None:
         """``ORPOTrainer`` or ``ORPOConfig`` when the expression can only be that class of either side, else None."""

@@ -240,7 +240,7 @@ class _Walker:
 
     def _del(self, node: cst.CSTNode, scope: Scope) -> None:
         assert isinstance(node, cst.Del)
-        targets = [node.target]
+        targets: list[cst.BaseExpression] = [node.target]
         while targets:
             target = targets.pop()
             if isinstance(target, cst.Name):
@@ -330,14 +330,13 @@ class _Walker:
     def _comprehension(self, node: cst.CSTNode, scope: Scope) -> None:
         assert isinstance(node, (cst.ListComp, cst.SetComp, cst.GeneratorExp, cst.DictComp))
         inner = Scope(Kind.COMPREHENSION, node, scope)
+        self.walk(node.for_in.iter, scope)
         loop: cst.CompFor | None = node.for_in
-        self.walk(loop.iter, scope)
         while loop is not None:
             self._bind(loop.target, inner)
             self._each(loop.ifs, inner)
             loop = loop.inner_for_in
-            if loop is not None:
-                self.walk(loop.iter, inner)
+            self.walk(loop.iter if loop is not None else None, inner)
         self._each((node.key, node.value) if isinstance(node, cst.DictComp) else (node.elt,), inner)
 
     # Types in strings.

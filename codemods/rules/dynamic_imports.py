@@ -33,7 +33,7 @@ def apply(context: Context) -> None:
         if context.covered(context.syntax.span(call)[0]):
             continue
         values = [literal(arg.value) for arg in call.args]
-        modules = [value for value in values if value in context.move.packages]
+        modules = [value for value in values if value is not None and value in context.move.packages]
         loads = callee(call).rpartition(".")[2] in LOADERS
         names_class = any(value in CLASSES for value in values)
         if modules and (loads or names_class) and _reads_orpo(context, call, modules, names_class):
@@ -45,7 +45,7 @@ def apply(context: Context) -> None:
             )
 
 
-def _reads_orpo(context: Context, call: cst.Call, modules: list[str | None], names_class: bool) -> bool:
+def _reads_orpo(context: Context, call: cst.Call, modules: list[str], names_class: bool) -> bool:
     """Whether the call is about ORPO; loading plain ``trl`` is when something in the file could read ORPO from it."""
     if names_class or any(module in context.move.modules for module in modules):
         return True

@@ -31,6 +31,8 @@ def apply(context: Context) -> None:
         if not isinstance(fact.node, FromImport) or fact.node.relative:
             continue
         names = context.move.sources.get(dotted(fact.node.module) or "", frozenset())
-        for alias in aliases(fact.node):
-            if dotted(alias.name) in names:
-                context.plan(fact.node).actions[alias] = Action.MOVE
+        moving = [alias for alias in aliases(fact.node) if dotted(alias.name) in names]
+        if not moving or context.silenced(fact.node, RULE.code):
+            continue
+        for alias in moving:
+            context.plan(fact.node).actions[alias] = Action.MOVE
