@@ -122,12 +122,6 @@ def scopes_of(source: bytes, blocks: Iterable[Block]) -> list[Scope]:
     return [_scope(source, group) for group in groups]
 
 
-def unreadable(source: bytes, blocks: Iterable[Block]) -> list[Block]:
-    """The blocks that are not Python after all."""
-    readings = ((block, read_cell(block.text(source))) for block in blocks)
-    return [block for block, reading in readings if reading.foreign or reading.broken]
-
-
 def _scope(source: bytes, group: list[tuple[Block, Reading]]) -> Scope:
     pieces: list[Piece] = []
     owners: list[tuple[Block, CodeLine]] = []

@@ -53,7 +53,7 @@ def _reported(task: Task, outcome: Outcome) -> Outcome:
     """What the rules would have edited, as findings; their other remarks are left for the day of the edit."""
     places = Places(task.source)
     found: dict[int, Finding] = {}
-    for edit in outcome.edits:
+    for edit in (one for one in outcome.edits if one.old):
         line, column = places.at(edit.start)
         message = f"Example code uses TRL's ORPO: {excerpt(task.source, edit.start)}"
         found.setdefault(line, Finding("OC118", task.path, line, column, message, _ADVICE))

@@ -30,26 +30,28 @@ _MENTION = re.compile(
 _BLOCK = re.compile(rb"\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[ \t]*\([^()]*\bORPO(?:Trainer|Config)\b[^()]*\)")
 
 
-def mention_offsets(text: bytes, start: int = 0, end: int | None = None) -> list[int]:
-    """The byte offsets in `text[start:end]` where TRL's ORPO is spoken of, one a line, in order."""
-    stop = len(text) if end is None else end
-    found = {
-        match.start(): match.end()
-        for match in _MENTION.finditer(text, start, stop)
-        if not match.group().endswith((b"(", b"*")) or _is_about_orpo(text, match)
-    }
-    offsets: list[int] = []
-    for offset in sorted(found):
-        if not offsets or b"\n" in text[offsets[-1] : offset]:
-            offsets.append(offset)
-    return offsets
+def mention_spans(text: bytes, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """The spans in `text[start:end]` that speak of TRL's ORPO, one a line, in order."""
+    found: dict[int, int] = {}
+    for match in _MENTION.finditer(text, start, len(text) if end is None else end):
+        stop = _end_of_mention(text, match)
+        if stop:
+            found.setdefault(match.start(), stop)
+    spans: list[tuple[int, int]] = []
+    for first in sorted(found):
+        if not spans or b"\n" in text[spans[-1][0] : first]:
+            spans.append((first, found[first]))
+    return spans
 
 
-def _is_about_orpo(text: bytes, match: re.Match[bytes]) -> bool:
-    """An open parenthesis or a star counts only when ORPO's names, or ORPO's modules, follow from it."""
-    if match.group().endswith(b"*"):
-        return b"orpo" in match.group()
-    return _BLOCK.match(text, match.start()) is not None
+def _end_of_mention(text: bytes, match: re.Match[bytes]) -> int:
+    """Where a mention ends; 0 when an open parenthesis or a star has nothing to do with ORPO after all."""
+    if match.group().endswith(b"("):
+        block = _BLOCK.match(text, match.start())
+        return block.end() if block else 0
+    if match.group().endswith(b"*") and b"orpo" not in match.group():
+        return 0
+    return match.end()
 
 
 class Places:
@@ -86,19 +88,19 @@ def report_mentions(
     within: Iterable[tuple[int, int]] | None = None,
     told: Iterable[int] = (),
 ) -> list[Finding]:
-    """A finding for every line that mentions TRL's ORPO, but for the lines in `told`.
+    """A finding for every mention of TRL's ORPO, but for those that touch a line in `told`.
 
     `message` may hold `{mention}`, which becomes the line itself, shortened.
     """
     places, known = Places(text), set(told)
     findings: list[Finding] = []
     for start, end in [(0, len(text))] if within is None else within:
-        for offset in mention_offsets(text, start, end):
-            line, column = places.at(offset)
-            if line in known:
+        for first, last in mention_spans(text, start, end):
+            line, column = places.at(first)
+            if not known.isdisjoint(range(line, places.at(last)[0] + 1)):
                 continue
             known.add(line)
-            words = message.replace("{mention}", excerpt(text, offset))
+            words = message.replace("{mention}", excerpt(text, first))
             findings.append(Finding(code, path, line, column, words, advice, severity))
     return findings
 

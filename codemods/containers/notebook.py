@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from codemods.containers.hosted import Outcome, Scope, merged, rewrite_scope
 from codemods.containers.installs import report_installs
 from codemods.containers.magics import Reading, placeholder, read_cell
-from codemods.containers.mentions import Places, excerpt, mention_offsets
+from codemods.containers.mentions import Places, excerpt, mention_spans
 from codemods.containers.notebook_host import NotebookHost, slots_of
 from codemods.containers.notebook_json import Cell, NotANotebook, NotebookText, read_notebook
 from codemods.containers.task import Task
@@ -166,7 +166,7 @@ def _mentions(
 ) -> Iterator[Finding]:
     home = Virtual(tuple(piece for token in cell.tokens for piece in token.pieces))
     places = Places(task.source)
-    for offset in mention_offsets(cell.text, *span):
+    for offset, _ in mention_spans(cell.text, *span):
         line, column = places.at(home.file_offset(offset))
         message = f"Cell {cell.number}: {why}: {excerpt(cell.text, offset)}"
         yield Finding(code, task.path, line, column, message, advice, severity)
