@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
+import transformers
+from packaging.version import Version
 from transformers import TrainingArguments
 
 from orpo_compat.defaults import defaults_of
@@ -26,6 +28,7 @@ from orpo_compat.spellings import DECLARED, FLAG, MOVED, WATCHED, OlderSpellings
 from orpo_compat.switches import Dropout, DropoutAction, as_dropout
 
 logger = logging.getLogger(__name__)
+_BEFORE_5 = Version(transformers.__version__) < Version("5.0.0")
 _said: set[str] = set()
 
 Config = TypeVar("Config", bound="ORPOConfig")
@@ -271,9 +274,9 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
 
     def _settle_checkpointing(self) -> None:
         """Fill in transformers' newer name of ``gradient_checkpointing``, which is TRL's and in good standing here."""
+        if _BEFORE_5 and self.gradient_checkpointing and self.gradient_checkpointing_kwargs is None:
+            self.gradient_checkpointing_kwargs = {"use_reentrant": False}  # what transformers 5 does by itself
         if "activation_checkpointing" not in self.__dataclass_fields__:
-            if self.gradient_checkpointing and self.gradient_checkpointing_kwargs is None:
-                self.gradient_checkpointing_kwargs = {"use_reentrant": False}  # the default from transformers 5 on
             return
         if self.activation_checkpointing is None or not self.gradient_checkpointing:
             self.activation_checkpointing = self.gradient_checkpointing
