@@ -8,6 +8,8 @@ import typer
 
 import orpo_compat
 from orpo_compat.cli.migrate import migrate
+from orpo_compat.cli.parity import parity_app
+from orpo_compat.cli.train import train
 
 app = typer.Typer(
     name="orpo-compat",
@@ -34,6 +36,8 @@ def root(
 
 
 app.command("migrate")(migrate)
+app.add_typer(parity_app, name="parity")
+app.command("train")(train)
 
 
 def main() -> None:

@@ -1,0 +1,283 @@
+"""``orpo-compat parity``: train theirs and ours on the same batches and conclude whether they are the same.
+
+It turns options into a question, shows progress on stderr, prints the report on stdout, and returns the verdict's exit
+code. What it means to be the same is decided in the ``parity`` package.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orpo_compat.cli.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from orpo_compat.cli.parity_progress import Progress
+    from parity.reference import Reference
+    from parity.run import Request
+    from parity.spec import Spec
+
+parity_app = typer.Typer(
+    name="parity",
+    help="Train TRL's ORPO trainer and ours on the same batches, and judge whether they are the same.",
+    invoke_without_command=True,
+    no_args_is_help=False,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of one ``orpo-compat parity``, as typed."""
+
+    model: str | None
+    weights: str
+    steps: int | None
+    seed: int
+    scenario: str
+    data: Path | None
+    repository: Path
+    reference_python: Path | None
+    reference: str | None
+    packing: str
+    resync: bool
+    threads: int | None
+    repeat: int
+    ours: str
+    theirs: str
+    json: Path | None
+    html: Path | None
+    markdown: Path | None
+    junit: Path | None
+    output: Path | None
+    timeout: float
+    short: bool
+
+
+@parity_app.callback()
+def parity(
+    context: typer.Context,
+    model: Annotated[
+        str | None, typer.Option(help="tiny, SmolLM-135M, ..., a hub name, or a folder.", show_default="the scenario's")
+    ] = None,
+    weights: Annotated[str, typer.Option(help="auto: disk, hub, else random; hub; or random.")] = "auto",
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps.", show_default="the scenario's")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of weights, rows and training.")] = 20,
+    scenario: Annotated[
+        str, typer.Option(help="What to press: base, accumulation, lora, chat, ..., repo; several with commas, or all.")
+    ] = "base",
+    data: Annotated[
+        Path | None, typer.Option(help="Rows to train on, JSON or JSONL, instead of the embedded ones.")
+    ] = None,
+    repository: Annotated[
+        Path, typer.Option(help="Where to look for an environment with TRL and, with --scenario repo, for settings.")
+    ] = Path(),
+    reference_python: Annotated[Path | None, typer.Option(help="An interpreter or environment that has TRL.")] = None,
+    reference: Annotated[str | None, typer.Option(help="Build and cache an environment, e.g. trl==0.24.0.")] = None,
+    packing: Annotated[str, typer.Option(help="auto judges both of ours' paths; never only the padded one.")] = "auto",
+    resync: Annotated[
+        bool, typer.Option("--resync", help="Copy theirs' state into ours each step, to isolate one bad update.")
+    ] = False,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of each arm.", show_default="chosen to fit")
+    ] = None,
+    repeat: Annotated[
+        int, typer.Option(min=0, help="Alternating untraced repetitions for speed and memory, 3 or more; 0: none.")
+    ] = 0,
+    ours: Annotated[
+        str, typer.Option(help="The trainer under test, module:Class.", hidden=True)
+    ] = "orpo_compat:ORPOTrainer",
+    theirs: Annotated[str, typer.Option(help="The reference trainer: trl, or module:Class.", hidden=True)] = "trl",
+    json: Annotated[Path | None, typer.Option(help="Write the sealed evidence here.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the report for a pull request.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write the judgements as JUnit XML.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Keep the raw traces here.", show_default="beside --json, else a cache folder")
+    ] = None,
+    timeout: Annotated[float, typer.Option(help="Seconds of silence after which an arm counts as hung.")] = 900.0,
+    short: Annotated[bool, typer.Option("--short", help="Leave out the table of steps.")] = False,
+    self_test: Annotated[
+        bool, typer.Option("--self-test", help="Plant known bugs into ours; each must be caught.")
+    ] = False,
+) -> None:
+    """Train TRL's ORPO trainer and ours on the same batches, and judge whether they are the same."""
+    if context.invoked_subcommand is not None:
+        return
+    options = Options(
+        model=model, weights=weights, steps=steps, seed=seed, scenario=scenario, data=data, repository=repository,
+        reference_python=reference_python, reference=reference, packing=packing, resync=resync, threads=threads,
+        repeat=repeat, ours=ours, theirs=theirs, json=json, html=html, markdown=markdown, junit=junit, output=output,
+        timeout=timeout, short=short,
+    )  # fmt: skip
+    raise typer.Exit(_guarded(lambda: _self_test(options) if self_test else _run(options)))
+
+
+@parity_app.command("verify")
+def verify_command(
+    file: Annotated[Path, typer.Argument(help="Evidence made with orpo-compat parity --json FILE.")],
+    traces: Annotated[Path | None, typer.Option(help="The raw traces, if they have moved.")] = None,
+) -> None:
+    """Conclude a verdict again from the raw traces, and say what was altered."""
+    raise typer.Exit(_guarded(lambda: _verify(file, traces)))
+
+
+def _guarded(action: Any) -> int:
+    """Run a command; user mistakes become one message and the exit code they belong to."""
+    from parity.errors import ArmFailed, EvidenceInvalid, ParityError, ReferenceUnavailable
+
+    try:
+        return int(action())
+    except (ReferenceUnavailable, ArmFailed) as error:
+        typer.echo(f"parity not run: {error}", err=True)
+        return ExitCode.PARITY_NOT_RUN
+    except EvidenceInvalid as error:
+        typer.echo(f"evidence: {error}", err=True)
+        return ExitCode.PENDING
+    except ParityError as error:
+        typer.echo(f"error: {error}", err=True)
+        return ExitCode.USAGE
+    except KeyboardInterrupt:
+        typer.echo("interrupted; the arms were stopped", err=True)
+        return ExitCode.INTERRUPTED
+
+
+def _verify(file: Path, traces: Path | None) -> int:
+    from parity.evidence import verify
+
+    checked = verify(file, traces=traces)
+    typer.echo(f"{checked.verdict.value}: {checked.headline}")
+    for problem in checked.problems:
+        typer.echo(f"does not stand: {problem}", err=True)
+    if checked.stands:
+        typer.echo("the evidence stands: seal, raw traces and verdict agree", err=True)
+        return checked.verdict.exit_code
+    return ExitCode.PENDING
+
+
+def _reference(options: Options) -> Reference:
+    from parity.environments import build_reference
+    from parity.reference import find_reference
+
+    if options.reference is not None:
+        return build_reference(options.reference, report=lambda line: typer.echo(line, err=True))
+    return find_reference(python=options.reference_python, root=options.repository)
+
+
+def _spec(options: Options, scenario: str) -> Spec:
+    from parity.catalog import find_model
+    from parity.fit import fit
+    from parity.repo_settings import spec_for_repository
+    from parity.scenarios import SCENARIOS, make_spec
+
+    if scenario == "repo":
+        return spec_for_repository(
+            options.repository, report=lambda line: typer.echo(line, err=True), model=options.model, steps=options.steps
+        )
+    default = SCENARIOS[scenario].model if scenario in SCENARIOS else "tiny"
+    chosen = fit(find_model(options.model or default), steps=options.steps)
+    return make_spec(
+        scenario,
+        model=options.model,
+        weights=options.weights,
+        steps=chosen.steps,
+        seed=options.seed,
+        threads=options.threads or chosen.threads,
+        data=str(options.data.resolve()) if options.data else None,
+        settings=chosen.settings,
+        notes=chosen.notes,
+        max_row_chars=chosen.max_row_chars,
+    )
+
+
+def _folder(options: Options, spec: Spec, several: bool) -> Path:
+    if options.output is not None:
+        base = options.output / spec.scenario if several else options.output
+        base.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix="run-", dir=base))
+    if options.json is not None:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{options.json.stem}-traces-", dir=options.json.parent))
+    from parity.environments import cache_folder
+
+    runs = cache_folder() / "runs"
+    runs.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix=f"{spec.scenario}-", dir=runs))
+
+
+def _run(options: Options) -> int:
+    """Run each scenario asked for and return the exit code of the gravest verdict."""
+    from parity.scenarios import SCENARIOS
+    from parity.verdict import worst
+
+    names = list(SCENARIOS) if options.scenario == "all" else options.scenario.split(",")
+    specs = [_spec(options, name.strip()) for name in names]
+    reference = _reference(options)
+    return worst([_run_one(options, spec, reference, len(specs) > 1) for spec in specs]).exit_code
+
+
+def _run_one(options: Options, spec: Spec, reference: Reference, several: bool) -> Any:
+    from rich.console import Console
+
+    from orpo_compat.cli.parity_progress import Progress
+    from parity.evidence import make_evidence, write_evidence
+    from parity.report import print_report
+    from parity.run import Request, run_parity
+
+    folder = _folder(options, spec, several)
+    request = Request(
+        spec=spec, reference=reference, folder=folder, packing=options.packing, resync=options.resync,
+        ours=options.ours, theirs=options.theirs, silence=options.timeout,
+    )  # fmt: skip
+    with Progress(spec, packing=options.packing) as progress:
+        outcome = run_parity(request, progress.note)
+        measurements = _measure(options, request, progress) if options.repeat else None
+    content = make_evidence(outcome, measurements=measurements)
+    file = write_evidence(content, _named(options.json, spec, several) or folder / "evidence.json", folder)
+    print_report(content, Console(width=None if sys.stdout.isatty() else 120), short=options.short)
+    typer.echo(f"evidence: {file}", err=True)
+    _write_reports(options, content, spec, several)
+    return outcome.verdict
+
+
+def _named(path: Path | None, spec: Spec, several: bool) -> Path | None:
+    """Return the file to write; with several scenarios each has its own."""
+    if path is None or not several:
+        return path
+    return path.with_name(f"{path.stem}-{spec.scenario}{path.suffix}")
+
+
+def _measure(options: Options, request: Request, progress: Progress) -> dict[str, Any]:
+    from parity.measure import measure
+
+    return measure(request, repetitions=options.repeat, progress=progress.note)
+
+
+def _write_reports(options: Options, content: dict[str, Any], spec: Spec, several: bool) -> None:
+    wanted = (
+        (options.html, "parity.report_html", "make_html"),
+        (options.markdown, "parity.report_text", "make_markdown"),
+        (options.junit, "parity.report_text", "make_junit"),
+    )
+    for path, module, maker in wanted:
+        target = _named(path, spec, several)
+        if target is not None:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(getattr(import_module(module), maker)(content), encoding="utf-8")
+            typer.echo(f"report: {target}", err=True)
+
+
+def _self_test(options: Options) -> int:
+    from parity.self_test import run_self_test
+
+    with tempfile.TemporaryDirectory(prefix="orpo-compat-self-test-") as folder:
+        result = run_self_test(
+            _reference(options), Path(folder), ours=options.ours, report=lambda line: typer.echo(line, err=True)
+        )
+    typer.echo(result.table())
+    return ExitCode.DONE if result.all_caught else ExitCode.PENDING

@@ -1,0 +1,227 @@
+"""What an arm wrote, read back: events in order, one tensor file per step, opened only when asked for.
+
+Reading is strict. Event numbers without gaps, strict JSON, an end event: a trace that was cut off, doubled or edited
+is damaged, never shorter. It compares nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from parity.errors import TraceDamaged
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def unspell(value: Any) -> Any:
+    """Return numbers spelled as strings (NaN, infinities) to floats, at every depth."""
+    if isinstance(value, str):
+        return _NONFINITE.get(value, value)
+    if isinstance(value, list):
+        return [unspell(item) for item in value]
+    if isinstance(value, dict):
+        return {key: unspell(item) for key, item in value.items()}
+    return value
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"the constant {name} is not strict JSON")
+
+
+def read_events(path: Path) -> list[dict[str, Any]]:
+    """Return the events of a JSON-lines file in order.
+
+    Raises:
+        TraceDamaged: the file is missing, a line is not strict JSON, or an event number is missing or doubled.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise TraceDamaged(f"no trace at {path}: {error.strerror}; run the arm again") from error
+    events = []
+    for number, line in enumerate(lines):
+        try:
+            event = json.loads(line, parse_constant=_refuse_constant)
+        except ValueError as error:
+            raise TraceDamaged(f"{path}, line {number + 1}: {error}; the trace is cut off or altered") from error
+        if not isinstance(event, dict) or event.get("n") != number:
+            got = event.get("n") if isinstance(event, dict) else type(event).__name__
+            raise TraceDamaged(
+                f"{path}, line {number + 1}: expected event {number}, got {got}; an event is missing or doubled"
+            )
+        events.append(unspell(event))
+    return events
+
+
+@dataclass(frozen=True, slots=True)
+class Micro:
+    """One micro-batch: what went in and what the loss made of it."""
+
+    step: int
+    micro: int
+    pairs: list[dict[str, list[int]]]
+    """Per pair the real tokens and labels of chosen and rejected."""
+    padded: bool
+    """Whether any row of this batch held padding."""
+    chosen_logps: list[float]
+    rejected_logps: list[float]
+    loss: float
+    metrics: dict[str, float]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One optimizer step; its tensors stay on disk until ``tensors`` reads them."""
+
+    step: int
+    seconds: float
+    grad_norm_before_clip: float
+    grad_norm_after_clip: float
+    groups: list[dict[str, Any]]
+    no_gradient: list[str]
+    norms: dict[str, dict[str, float]]
+    file: Path
+    file_digest: str
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Read this step's tensors by name: ``grad/...``, ``exp_avg/...``, ``exp_avg_sq/...``, ``weight/...``.
+
+        Raises:
+            TraceDamaged: the file is missing or unreadable.
+        """
+        from safetensors.torch import load_file
+
+        try:
+            loaded: dict[str, Tensor] = load_file(str(self.file))
+        except Exception as error:  # safetensors raises its own exception type from Rust
+            raise TraceDamaged(f"cannot read {self.file}: {error}; run the arm again") from error
+        return loaded
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One run of one arm."""
+
+    folder: Path
+    name: str
+    start: dict[str, Any]
+    micros: list[Micro] = field(default_factory=list)
+    steps: list[Step] = field(default_factory=list)
+    logs: list[dict[str, Any]] = field(default_factory=list)
+    evaluation: dict[str, float] = field(default_factory=dict)
+    phases: dict[str, dict[str, Any]] = field(default_factory=dict)
+    end: dict[str, Any] = field(default_factory=dict)
+    spec_digest: str = ""
+
+    @property
+    def seconds_per_step(self) -> float:
+        """Median seconds of a step without the watching; the first is left out as a warm-up where there are others."""
+        seconds = sorted(step.seconds for step in self.steps[1:] or self.steps)
+        return seconds[len(seconds) // 2] if seconds else math.nan
+
+    @property
+    def path(self) -> str:
+        """The path our trainer took: padded, packed, or both names joined if it changed."""
+        return "+".join(sorted({micro.path for micro in self.micros})) or "padded"
+
+
+def _micro(event: dict[str, Any]) -> Micro:
+    return Micro(
+        step=event["step"],
+        micro=event["micro"],
+        pairs=event.get("pairs", []),
+        padded=bool(event.get("padded")),
+        chosen_logps=event.get("chosen_logps", []),
+        rejected_logps=event.get("rejected_logps", []),
+        loss=event.get("loss", math.nan),
+        metrics=event.get("metrics", {}),
+        path=event.get("path", "padded"),
+    )
+
+
+def _step(event: dict[str, Any], folder: Path) -> Step:
+    return Step(
+        step=event["step"],
+        seconds=event["seconds"],
+        grad_norm_before_clip=event.get("grad_norm_before_clip", math.nan),
+        grad_norm_after_clip=event.get("grad_norm_after_clip", math.nan),
+        groups=event.get("groups", []),
+        no_gradient=event.get("no_gradient", []),
+        norms=event.get("norms", {}),
+        file=folder / event.get("file", "none"),
+        file_digest=event.get("file_digest", ""),
+    )
+
+
+def read_trace(folder: Path) -> Trace:
+    """Read the trace of one run.
+
+    Raises:
+        TraceDamaged: see ``read_events``; or the run did not reach its end.
+    """
+    events = read_events(folder / "events.jsonl")
+    by_kind: dict[str, list[dict[str, Any]]] = {}
+    for event in events:
+        by_kind.setdefault(event["event"], []).append(event)
+    for kind in ("run", "start", "end"):
+        if len(by_kind.get(kind, [])) != 1:
+            raise TraceDamaged(
+                f"{folder / 'events.jsonl'} holds {len(by_kind.get(kind, []))} '{kind}' events, expected 1; "
+                "the run did not finish or the trace was altered"
+            )
+    return Trace(
+        folder=folder,
+        name=by_kind["run"][0]["run"]["name"],
+        start=by_kind["start"][0],
+        micros=[_micro(event) for event in by_kind.get("micro", [])],
+        steps=[_step(event, folder) for event in by_kind.get("step", [])],
+        logs=by_kind.get("log", []),
+        evaluation=by_kind["eval"][0]["metrics"] if "eval" in by_kind else {},
+        phases={event["phase"]: event for event in by_kind.get("phase", [])},
+        end=by_kind["end"][0],
+        spec_digest=by_kind["run"][0]["spec"],
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ArmRecord:
+    """What an arm said of itself: versions, trainer file, phases before the first run."""
+
+    versions: dict[str, str | None]
+    trainer: str
+    trainer_file: str
+    trainer_digest: str
+    driver_digest: str
+    executable: str
+    phases: dict[str, dict[str, Any]]
+    skipped: dict[str, str]
+
+
+def read_arm(folder: Path) -> ArmRecord:
+    """Read an arm's own record.
+
+    Raises:
+        TraceDamaged: see ``read_events``; or the arm said nothing of itself.
+    """
+    events = read_events(folder / "arm.jsonl")
+    own = next((event for event in events if event["event"] == "arm"), None)
+    if own is None:
+        raise TraceDamaged(f"{folder / 'arm.jsonl'} has no 'arm' event; the arm failed before it imported its trainer")
+    return ArmRecord(
+        versions=own["versions"],
+        trainer=own["trainer"],
+        trainer_file=own["trainer_file"],
+        trainer_digest=own["trainer_digest"],
+        driver_digest=own["driver_digest"],
+        executable=own["executable"],
+        phases={event["phase"]: event for event in events if event["event"] == "phase"},
+        skipped={event["run"]: event["reason"] for event in events if event["event"] == "skipped"},
+    )
