@@ -29,23 +29,15 @@ def rewrite_python(task: Task) -> Rewrite:
     from codemods.manifests.edit import rewrite_manifest
 
     done = task.apply_rules(task.source)
-    edits, findings = list(done.edits), list(done.findings)
-    for part in (_rewrite_header(task), rewrite_manifest(task)):
-        edits += part.edits
-        findings += part.findings
+    uses_ours = b"orpo_compat" in (done.result if task.forward else done.source)
+    listed = [rewrite_manifest(task), *([_rewrite_header(task)] if uses_ours else [])]
+    edits = [*done.edits, *(edit for part in listed for edit in part.edits)]
+    remarks = [finding for part in listed for finding in part.findings]
+    known = {finding.line for finding in remarks}
+    findings = [one for one in done.findings if one.code != "OC120" or one.line not in known]
     if task.forward:
-        findings += _shell_comments(task)
-        findings += _pairing(task, changed=bool(done.edits))
-    return task.result(tuple(edits), _once_per_place(findings))
-
-
-def _once_per_place(findings: list[Finding]) -> tuple[Finding, ...]:
-    """Of several remarks on one dependency line, the first to be made stays."""
-    kept: dict[tuple[str, int, str], Finding] = {}
-    for finding in findings:
-        key = (finding.code, finding.line, "" if finding.code == "OC120" else finding.message)
-        kept.setdefault(key, finding)
-    return tuple(kept.values())
+        remarks += _shell_comments(task) + _pairing(task, changed=bool(done.edits))
+    return task.result(tuple(edits), (*findings, *remarks))
 
 
 def _rewrite_header(task: Task) -> Rewrite:

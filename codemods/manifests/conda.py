@@ -69,7 +69,7 @@ def _pip_entries(source: bytes, offsets: _ByteOffsets, node: object) -> Iterator
         return
     for item in pip.value:
         if isinstance(item, yaml.ScalarNode):
-            yield _item_entry(source, offsets, item, "pip:")
+            yield _item_entry(source, offsets, item, "the pip list")
 
 
 def _conda_entries(
@@ -80,7 +80,7 @@ def _conda_entries(
     for item in listed.value:
         if not isinstance(item, yaml.ScalarNode):
             continue
-        entry = _item_entry(source, offsets, item, "dependencies:")
+        entry = _item_entry(source, offsets, item, "the conda list")
         entry = replace(entry, name=entry.name or re.split(r"[=<>!\s\[]", entry.text)[0].rpartition("::")[2].lower())
         if last is None:
             yield replace(entry, fixed=_NO_PIP)
@@ -91,7 +91,7 @@ def _conda_entries(
                 before=last.before,
                 after=last.after,
                 in_place=False,
-                label="pip:",
+                label="the pip list",
             )
 
 

@@ -80,7 +80,8 @@ def _remarks(task: Task, kind: Format, listing: Listing, entry: Entry, *, touche
     deps, drop = task.options.deps, task.options.drop_trl
 
     def found(message: str, advice: str, severity: Severity = Severity.WARNING) -> Finding:
-        return Finding("OC120", task.path, line, column, message, advice, severity)
+        words = message[0].upper() + message[1:] if message.startswith("the ") else message
+        return Finding("OC120", task.path, line, column, words, advice, severity)
 
     if listing.compiled:
         advice = f"Add {REQUIREMENT} to the file it is compiled from, and compile it again."
@@ -90,7 +91,7 @@ def _remarks(task: Task, kind: Format, listing: Listing, entry: Entry, *, touche
     elif touched and deps:
         done = "removed from" if entry.constraint else f"replaced by {REQUIREMENT} in" if drop else "kept in"
         beside = "" if drop else f", {REQUIREMENT} added beside it"
-        yield found(f"trl {done} {entry.label}{beside}.", "Lock and install again.", Severity.INFO)
+        yield found(f"trl is {done} {entry.label}{beside}.", "Lock and install again.", Severity.INFO)
     elif touched and not entry.constraint:
         yield found(f"{listed} and not orpo-compat.", f"--deps adds {REQUIREMENT}.")
     if is_orpo_era(entry.text) and not (touched and deps and drop):

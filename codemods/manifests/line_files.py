@@ -34,7 +34,9 @@ def requirements_entries(source: bytes, *, constraint: bool = False) -> list[Ent
     """Entries of a requirements or constraints file, in order."""
     entries = []
     for start, end, eol in _lines(source):
-        entry = _line_entry(source, start, end, eol, "the file", constraint=constraint)
+        entry = _line_entry(
+            source, start, end, eol, "the constraints" if constraint else "the requirements", constraint=constraint
+        )
         if entry is not None:
             entries.append(entry)
     return entries
