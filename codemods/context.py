@@ -129,12 +129,13 @@ class Context:
         start, end = self.syntax.span(where)
         self.excused.update(range(self.source.position(start)[0], self.source.position(end)[0] + 1))
 
-    def covered(self, offset: int) -> bool:
-        """Whether a finding or an excuse speaks for the line of ``offset``, or a change for its bytes."""
+    def covered(self, offset: int, end: int | None = None) -> bool:
+        """Whether a finding or an excuse speaks for the line of ``offset``, or a change for bytes from it to ``end``."""
         line = self.source.position(offset)[0]
         if line in self.excused or any(one.line == line for one in self.findings):
             return True
-        return any(one.start <= offset < one.end for one in self.changes)
+        end = offset + 1 if end is None else end
+        return any(one.start < end and offset < one.end for one in self.changes)
 
     def ancestors(self, node: cst.CSTNode) -> Iterator[tuple[cst.CSTNode, cst.CSTNode]]:
         """Pairs (parent, child on the way) from ``node`` up to the module."""

@@ -16,7 +16,7 @@ from codemods.context import Context, callee, literal
 from codemods.findings import Severity
 from codemods.placement import Action
 from codemods.references import Group, Origin, Reference
-from codemods.syntax import FromImport
+from codemods.syntax import FromImport, dotted
 
 RULE_CODE = "OC002"
 
@@ -58,12 +58,23 @@ class ModuleMove:
     # What the references are.
 
     def _moved(self, reference: Reference) -> Moved | None:
+        if self._is_plain_getattr(reference):
+            modules = frozenset(".".join((path, *reference.chain)) for path in self.group.paths)
+            return Moved(reference, len(reference.steps) + 1, modules)
         for depth in range(1, len(reference.steps) + 1):
             chain = ".".join(reference.chain[:depth])
             if all(self.context.move.moves(f"{path}.{chain}") for path in self.group.paths):
                 modules = frozenset(f"{path}.{chain}".rpartition(".")[0] for path in self.group.paths)
                 return Moved(reference, depth, modules)
         return None
+
+    def _is_plain_getattr(self, reference: Reference) -> bool:
+        """``getattr(trl, "ORPOTrainer")`` without a default, where strings may be read as names."""
+        call = self._call_on(reference) if self.context.options.strings else None
+        if call is None or callee(call) != "getattr" or len(call.args) != 2:
+            return False
+        name = literal(call.args[1].value)
+        return all(self.context.move.moves(".".join((path, *reference.chain, str(name)))) for path in self.group.paths)
 
     def _reached(self, reference: Reference) -> tuple[str, int]:
         """The deepest module of interest the reference goes through, and how many steps lead to it."""
@@ -243,7 +254,7 @@ class ModuleMove:
             if path in self.context.move.modules and self.context.forward:
                 self._report_helper(reference, path, reference.steps[depth].name)
             return
-        if self.moved or path in self.context.move.modules:
+        if self.moved or path in self.context.move.modules or self._read_elsewhere():
             call = self._call_on(reference)
             if call is not None and callee(call) in {"hasattr", "getattr", "setattr", "delattr"}:
                 return
@@ -253,6 +264,26 @@ class ModuleMove:
                 f"The module {path} is handed on as a value; who receives it may read ORPO from it.",
                 f"Hand on {self.context.move.target} if that is what the receiver wants.",
             )
+
+    def _read_elsewhere(self) -> bool:
+        """Whether the file reads one of the classes from something nobody can name."""
+        syntax = self.context.syntax
+        names = {name for moved in self.context.move.sources.values() for name in moved}
+        for node in syntax.spans:
+            if isinstance(node, cst.Attribute) and node.attr.value in names and dotted(node) is not None:
+                root = dotted(node.value) or ""
+                if root.partition(".")[0] not in {"self", "cls"} and not self._explained(node):
+                    return True
+        return False
+
+    def _explained(self, node: cst.Attribute) -> bool:
+        """Whether an import says what the chain reads."""
+        root: cst.BaseExpression = node
+        while isinstance(root, cst.Attribute):
+            root = root.value
+        return any(
+            self.context.names.possible(use.node, use.scope) for use in self.context.survey.uses() if use.node is root
+        )
 
     def _report_helper(self, reference: Reference, path: str, name: str) -> None:
         self.context.report(

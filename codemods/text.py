@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import libcst as cst
 
-from codemods.context import Context
+from codemods.context import Context, literal
 from codemods.findings import Severity
-from codemods.mentions import Mention
+from codemods.mentions import Mention, mentions
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,14 @@ class Text:
         """Strings and doctests can run; comments and prose cannot."""
         runs = self.kind in {"string", "doctest"} and mention.exact
         return Severity.WARNING if runs else Severity.INFO
+
+
+def hidden_mention(context: Context, node: cst.CSTNode) -> bool:
+    """Whether a string spells an exact mention only when it is put together: ``'trl.' 'ORPOTrainer'``."""
+    value = literal(node)
+    if value is None or (isinstance(node, cst.SimpleString) and "\\" not in node.value):
+        return False
+    return any(one.exact for one in mentions(value.encode("utf-8", "replace"), context.move.source_root))
 
 
 def texts(context: Context) -> Iterator[Text]:

@@ -30,7 +30,7 @@ def apply(context: Context) -> None:
     for fact in context.survey.calls:
         call = fact.node
         assert isinstance(call, cst.Call)
-        if context.covered(context.syntax.span(call)[0]):
+        if context.covered(*context.syntax.span(call)):
             continue
         values = [literal(arg.value) for arg in call.args]
         modules = [value for value in values if value is not None and value in context.move.packages]

@@ -81,9 +81,8 @@ def _report_stand_ins(context: Context) -> None:
             source = context.concerns_source(dotted(fact.node.module)) and not fact.node.relative
             if source and bound_name(alias) in CLASSES and name not in CLASSES:
                 _report_stand_in(context, alias, bound_name(alias) or "", name or "")
-    for bindings in (
-        context.survey.module.bindings[name] for name in CLASSES if name in context.survey.module.bindings
-    ):
+    top = context.survey.module.bindings
+    for bindings in (top[name] for name in sorted(CLASSES) if name in top):
         if not any(context.names.imported(binding) for binding in bindings):
             continue
         for binding in bindings:

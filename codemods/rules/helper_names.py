@@ -34,6 +34,8 @@ def apply(context: Context) -> None:
         module = dotted(fact.node.module) if isinstance(fact.node, FromImport) and not fact.node.relative else None
         if module not in context.move.modules:
             continue
+        if context.covered(context.syntax.span(fact.node)[0]):
+            continue
         plan = context.plans.get(fact.node)
         for alias in aliases(fact.node):
             name = dotted(alias.name) or ""

@@ -51,7 +51,9 @@ def _remaining(context: Context) -> Iterator[tuple[int, str]]:
             if about and stays and (module or not isinstance(fact.node, FromImport)):
                 yield context.syntax.span(fact.node)[0], f"The import of {path}"
         if module in context.move.modules and isinstance(fact.node.names, cst.ImportStar):
-            yield context.syntax.span(fact.node)[0], f"The star of {module}"
+            start, end = context.syntax.span(fact.node)
+            if not any(start <= one.start < end for one in context.changes):
+                yield start, f"The star of {module}"
     for use in context.survey.uses():
         yield from _chain(context, use.node, use.scope, use.start)
 

@@ -7,10 +7,15 @@ same.
 
 from __future__ import annotations
 
-from codemods.context import Context
-from codemods.mentions import mentions
+import re
+
+import libcst as cst
+
+from codemods.context import Context, callee, literal
+from codemods.findings import Severity
+from codemods.mentions import Mention, mentions
 from codemods.rules import Example, Phase, Rule
-from codemods.text import texts
+from codemods.text import Text, hidden_mention, texts
 
 RULE = Rule(
     code="OC103",
@@ -22,10 +27,39 @@ RULE = Rule(
 )
 
 
+_FILTERS = {"filterwarnings", "getLogger"}
+_ABOUT_TRL = re.compile(r"trl\b")
+
+
 def apply(context: Context) -> None:
     """Report every mention that nothing else speaks for."""
     for text in texts(context):
         for mention in mentions(context.source.utf8[text.start : text.end], context.move.source_root):
             offset = text.start + mention.start
-            if not context.covered(offset):
+            if not context.covered(offset, text.start + mention.end):
                 context.report(text.code, offset, text.message(mention), text.advice(context), text.severity(mention))
+    for fact in context.survey.strings:
+        start = context.syntax.span(fact.node)[0]
+        if hidden_mention(context, fact.node) and not context.covered(start):
+            text = Text(start, start, "string")
+            context.report("OC103", start, text.message(Mention(0, 0, True)), text.advice(context))
+    _report_filters(context)
+
+
+def _report_filters(context: Context) -> None:
+    """Warning filters and loggers go by module name, and the module is another one now."""
+    if not context.forward or not any(plan.changes for plan in context.plans.values()):
+        return
+    for fact in context.survey.calls:
+        call = fact.node
+        assert isinstance(call, cst.Call)
+        if callee(call).rpartition(".")[2] in _FILTERS and any(
+            _ABOUT_TRL.match(literal(arg.value) or "") for arg in call.args
+        ):
+            context.report(
+                "OC103",
+                call,
+                "This goes by the name of TRL's modules; ORPO's messages now come from orpo_compat.",
+                "Name orpo_compat as well if it is meant for ORPO.",
+                Severity.INFO,
+            )

@@ -24,9 +24,8 @@ RULE = Rule(
     why="hooks changed their parameters in TRL 0.12, 0.13 and 0.28",
     message="the import moves; every overridden hook is compared with what ours calls",
     example=Example(
-        "from trl import ORPOTrainer\n\n\nclass Mine(ORPOTrainer):\n    def log(self, logs):\n        super().log(logs)\n",
-        "from orpo_compat import ORPOTrainer\n\n\nclass Mine(ORPOTrainer):\n    def log(self, logs):\n"
-        "        super().log(logs)\n",
+        "from trl import ORPOTrainer\n\n\nclass Mine(ORPOTrainer):\n    def log(self, logs): ...\n",
+        "from orpo_compat import ORPOTrainer\n\n\nclass Mine(ORPOTrainer):\n    def log(self, logs): ...\n",
     ),
     phase=Phase.REPORT,
 )
@@ -58,7 +57,9 @@ def _report(context: Context, owner: cst.ClassDef, method: cst.FunctionDef, hook
         message = f"{what}, but {problem}; ours calls {called}{note}."
         context.report("OC111", method.name, message, "Give it those parameters, then run orpo-compat parity on it.")
     else:
-        message = f"{what}; ours calls {called} with TRL's meaning, and takes TRL's padded path where it must."
+        added = {param.name.value for param in parameters(method.params)} - {*hook.parameters, "self"}
+        note = note if added else ""
+        message = f"{what}; ours calls {called} with TRL's meaning, and takes TRL's padded path where it must{note}."
         context.report("OC111", method.name, message, "Run orpo-compat parity on the subclass.", Severity.INFO)
 
 
