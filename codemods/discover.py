@@ -11,7 +11,7 @@ import mmap
 import os
 import re
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -36,6 +36,8 @@ _INSTALLS = re.compile(
     r"|(.*[-_.])?env(ironment)?([-_.].*)?\.ya?ml|(conda|uv|poetry|pdm|pixi)([-_.].*)?\.(lock|ya?ml|toml)"
     r"|.*Dockerfile.*|.*\.(dockerfile|sh|lock)|\.gitlab-ci\.yml|(^|.*/)\.(github|circleci)/.*\.ya?ml)$"
 )
+# Not inside a word, unless the letter before it belongs to an escape such as the \\n of a notebook's JSON.
+_ORPO = re.compile(rb"(?:(?<![A-Za-z])|(?<=\\[nrt]))(?:ORPO|orpo)")
 _GENERATED = re.compile(
     rb"(?m)^[ \t]*(#|//|--|;|<!--|\"\"\"|\*).*(@generated\b|\bDO NOT EDIT\b.*generat|generat.*\bDO NOT EDIT\b)"
 )
@@ -68,7 +70,8 @@ def _skip(path: str, message: str, advice: str) -> Finding:
 
 def is_telling(path: str, content: bytes) -> bool:
     """Whether the bytes hold a word that any rule, config or manifest check could act on."""
-    if b"ORPO" in content or b"orpo" in content:
+    # Two plain searches first: they run at memory speed, and "corporation" is rare in code.
+    if (b"ORPO" in content or b"orpo" in content) and _ORPO.search(content):
         return True
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") and b"O\0R\0P\0O" in content:
         return True
@@ -86,6 +89,8 @@ def _read(root: str, path: str) -> Candidate | Finding | None:
     descriptor = os.open(f"{root}/{path}", _READ)
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(path)  # git lists a submodule as if it were a file
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return None
         if status.st_size > MAX_BYTES:
@@ -127,7 +132,10 @@ def _resolve_link(root: Path, path: str) -> str | Finding | None:
 def _listing(root: Path) -> tuple[list[str], str]:
     try:
         if git.toplevel(root) is not None:
-            return git.list_files(root), "git"
+            listed = git.list_files(root)
+            # Nothing listed: the folder itself is ignored, and yet it was asked for by name.
+            if listed:
+                return listed, "git"
     except GitFailed:
         pass  # the walk sees the same files; preflight, before any write, is where a broken git counts
     return list(walk(root)), "walk"
@@ -144,7 +152,7 @@ def _selector(include: Sequence[str], exclude: Sequence[str]) -> Callable[[str],
 
 
 def _gather(root: Path, paths: Iterable[str]) -> Iterator[Candidate | Finding]:
-    base, links = str(root), []
+    base, odd = str(root), []
     for path in paths:
         if path.endswith("/"):
             advice = "migrate it by itself: it has its own history"
@@ -155,14 +163,14 @@ def _gather(root: Path, paths: Iterable[str]) -> Iterator[Candidate | Finding]:
         try:
             found = _read(base, path)
         except OSError:
-            links.append(path)
+            odd.append(path)
             continue
         if found is not None:
             yield found
-    yield from _through_links(root, links)
+    yield from _through_odd_ones(root, odd)
 
 
-def _through_links(root: Path, paths: list[str]) -> Iterator[Candidate | Finding]:
+def _through_odd_ones(root: Path, paths: list[str]) -> Iterator[Candidate | Finding]:
     for path in paths:
         place = root / path
         if not place.is_symlink():
@@ -206,3 +214,19 @@ def discover(
             skipped.setdefault((found.path, found.message), found)
     chosen = tuple(candidates[path] for path in sorted(candidates))
     return Discovery(root, chosen, tuple(skipped[key] for key in sorted(skipped)), tuple(listed), listed_by)
+
+
+_IMPORTS_TRL = re.compile(rb"(?m)^[\s\"]*(?:from[ \t]+trl[ \t.]|import[ \t]+(?:[\w. \t]+,[ \t]*)*trl\b)")
+
+
+def first_user_of_trl(found: Discovery, results: Mapping[str, bytes]) -> str | None:
+    """The first Python file or notebook that imports TRL once ``results`` stand in for what changes."""
+    for path in found.paths:
+        if path.endswith((".py", ".pyi", ".ipynb")):
+            try:
+                content = results[path] if path in results else (found.root / path).read_bytes()
+            except OSError:
+                continue
+            if _IMPORTS_TRL.search(content):
+                return path
+    return None

@@ -77,12 +77,33 @@ def _attributes(tree: ast.AST, bound: dict[str, str]) -> Iterator[tuple[int, str
             yield node.lineno, module, name
 
 
-def usages(path: str, source: bytes) -> list[Usage]:
-    """Every use in one Python text, by line; empty when it does not parse."""
+def _python_of(path: str, source: bytes) -> tuple[bytes, list[int]]:
+    """The Python text of a file, and the file's line for each of its lines (empty: the same)."""
+    if not path.endswith(".ipynb"):
+        return source, []
+    from codemods.containers.notebook_json import NotANotebook, read_notebook
+
     try:
-        tree = ast.parse(source)
+        cells = read_notebook(source).code_cells
+    except NotANotebook:
+        return b"", []
+    lines, places = [], []
+    for cell in cells:
+        text = cell.text.split(b"\n")
+        starts = [token.start for token in cell.tokens] or [0]
+        lines += [b"pass" if line.lstrip()[:1] in (b"%", b"!", b"?") else line for line in text]
+        places += [source.count(b"\n", 0, starts[min(number, len(starts) - 1)]) + 1 for number in range(len(text))]
+    return b"\n".join(lines), places
+
+
+def usages(path: str, source: bytes) -> list[Usage]:
+    """Every use in one Python text or notebook, by line; empty when it does not parse."""
+    text, places = _python_of(path, source)
+    try:
+        tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError):
         return []
     found = [use for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for use in _from_import(node)]
     found += _attributes(tree, _bindings(tree))
-    return sorted({Usage(path, line, module, name, _lifetime(module)) for line, module, name in found})
+    numbers = places or range(1, text.count(b"\n") + text.count(b"\r") + 2)
+    return sorted({Usage(path, numbers[line - 1], module, name, _lifetime(module)) for line, module, name in found})

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemods import writing
-from codemods.discover import Discovery
+from codemods.discover import Candidate, Discovery, first_user_of_trl
 from codemods.edits import Edit, splice
 from codemods.errors import EditConflict
 from codemods.findings import Finding, Severity
 from codemods.journal import Entry
 from codemods.local_packages import LocalPackages, find_local_packages
 from codemods.options import Direction, Options
+from codemods.pins import find_pin
 
 _POOL_PAYS_FROM = 8
 """Candidates below this are done before a second process has imported libcst (0.11 s)."""
@@ -71,31 +72,26 @@ class Plan:
 def rewrite_one(job: Job) -> Outcome:
     """Rewrite one candidate; also the entry point of a worker process. An error of ours becomes a finding."""
     path, source, options, direction, to = job
-    from codemods.rewrite import rewrite
+    from codemods.containers import rewrite_file
+    from codemods.remaining import remaining
 
     try:
-        if not path.endswith((".py", ".pyi")):
-            return source, (), ()
-        done = rewrite(source, path=path, options=options, direction=direction, to=to)
+        done = rewrite_file(path, source, options, direction, to=to)
         if done.result != splice(source, done.edits):
             raise EditConflict("the result is not what its edits make")
     except Exception as error:
-        message = f"our rewrite failed here ({type(error).__name__}: {error}); the file is left as it is"
-        advice = "move it by hand, and please report this file's shape"
+        message = f"Our rewrite failed here ({type(error).__name__}: {error}); the file is left as it is."
+        advice = "Move it by hand, and please report this file's shape."
         return source, (), (Finding("OC115", path, 1, 1, message, advice, Severity.ERROR),)
-    return done.result, done.edits, done.findings
+    findings = done.findings
+    if direction is Direction.FORWARD:
+        findings += tuple(remaining(path, source, done.result, done.edits, done.findings))
+    return done.result, done.edits, findings
 
 
 def _own_package(path: str) -> Finding:
-    message = "part of a local package named like the one that is moved from or to; left alone"
-    return Finding("OC113", path, 1, 1, message, "nothing to do if this is a vendored copy", Severity.INFO)
-
-
-def _jobs(found: Discovery, local: LocalPackages, options: Options, direction: Direction, to: str) -> Iterator[Job]:
-    for candidate in found.candidates:
-        if not local.owns(candidate.path):
-            seen = options.first_party | local.shadowing(candidate.path)
-            yield candidate.path, candidate.source, dataclasses.replace(options, first_party=seen), direction, to
+    message = "Part of a local package named like the one that is moved from or to; left alone."
+    return Finding("OC113", path, 1, 1, message, "Nothing to do if this is a vendored copy.", Severity.INFO)
 
 
 def _run(jobs: Sequence[Job], num_jobs: int, progress: Progress) -> Iterator[Outcome]:
@@ -121,6 +117,49 @@ def _silent(done: int, total: int) -> None:
     """Report no progress."""
 
 
+def _lists_packages(candidate: Candidate) -> bool:
+    """Whether a file matters only as far as the rest of the tree uses ORPO: it says what is installed."""
+    from codemods.containers import Kind, kind_of
+
+    speaks = b"ORPO" in candidate.source or b"orpo" in candidate.source
+    return not speaks or kind_of(candidate.path, candidate.source[:200]) in (Kind.MANIFEST, Kind.LOCK)
+
+
+@dataclass(slots=True)
+class _Desk:
+    """One plan in the making: what is asked, what is local, and what has come out so far."""
+
+    found: Discovery
+    direction: Direction
+    to: str
+    num_jobs: int
+    progress: Progress
+    local: LocalPackages
+    files: list[FilePlan] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+
+    def rewrite(self, candidates: Sequence[Candidate], options: Options) -> None:
+        jobs = [
+            (item.path, item.source, self._options_for(item.path, options), self.direction, self.to)
+            for item in candidates
+        ]
+        outcomes = _run(jobs, self.num_jobs, self.progress)
+        for item, (result, edits, findings) in zip(candidates, outcomes, strict=True):
+            self.findings += findings
+            if edits and result != item.source:
+                self.files.append(FilePlan(item.path, item.mode, item.source, result, edits))
+
+    def _options_for(self, path: str, options: Options) -> Options:
+        return dataclasses.replace(options, first_party=options.first_party | self.local.shadowing(path))
+
+    def finished(self) -> Plan:
+        in_order = sorted(set(self.findings), key=lambda one: (one.path, one.line, one.column, one.code, one.message))
+        files = tuple(sorted(self.files, key=lambda file: file.path))
+        sizes = len(self.found.paths), len(self.found.candidates)
+        shadowed = self.local.at_root()
+        return Plan(self.found.root, files, tuple(in_order), *sizes, self.found.listed_by, shadowed)
+
+
 def make_plan(
     found: Discovery,
     options: Options,
@@ -130,22 +169,31 @@ def make_plan(
     num_jobs: int = 1,
     progress: Progress = _silent,
 ) -> Plan:
-    """Rewrite every candidate in memory and gather what would change and what needs eyes."""
-    local = find_local_packages(found.paths)
-    jobs = list(_jobs(found, local, options, direction, to))
-    files: list[FilePlan] = []
-    findings = [*found.skipped, *(_own_package(item.path) for item in found.candidates if local.owns(item.path))]
-    modes = {candidate.path: candidate.mode for candidate in found.candidates}
-    for (path, source, *_), (result, edits, seen) in zip(jobs, _run(jobs, num_jobs, progress), strict=True):
-        findings += seen
-        if edits and result != source:
-            files.append(FilePlan(path, modes[path], source, result, edits))
-    return Plan(
-        root=found.root,
-        files=tuple(files),
-        findings=tuple(sorted(findings, key=lambda one: (one.path, one.line, one.column, one.code, one.message))),
-        num_listed=len(found.paths),
-        num_candidates=len(found.candidates),
-        listed_by=found.listed_by,
-        shadowed=local.at_root(),
-    )
+    """Rewrite every candidate in memory and gather what would change and what needs eyes.
+
+    Dependency lists come last: they are read for the pinned release first, and only matter at all when something
+    else in the tree uses ORPO.
+    """
+    desk = _Desk(found, direction, to, num_jobs, progress, find_local_packages(found.paths), findings=[*found.skipped])
+    owned = [item for item in found.candidates if desk.local.owns(item.path)]
+    desk.findings += [_own_package(item.path) for item in owned]
+    open_to_change = [item for item in found.candidates if item not in owned]
+    lists = [item for item in open_to_change if _lists_packages(item)]
+    sources = [item for item in open_to_change if item not in lists]
+    if options.trl_version is None:
+        options = dataclasses.replace(options, trl_version=find_pin(lists))
+    desk.rewrite(sources, options)
+    in_use = desk.files or any(finding.code != "OC114" for finding in desk.findings)
+    if in_use or any(b"orpo_compat" in item.source for item in sources):
+        desk.rewrite(lists, _while_trl_is_used(desk, options) if options.drop_trl else options)
+    return desk.finished()
+
+
+def _while_trl_is_used(desk: _Desk, options: Options) -> Options:
+    """The same options, without ``drop_trl`` when something in the tree will still import TRL."""
+    user = first_user_of_trl(desk.found, {file.path: file.result for file in desk.files})
+    if user is None:
+        return options
+    message, advice = "Still imports trl, so trl stays in the dependency lists.", "Nothing to do."
+    desk.findings.append(Finding("OC120", user, 1, 1, message, advice, Severity.INFO))
+    return dataclasses.replace(options, drop_trl=False)

@@ -6,14 +6,18 @@ switched file needs the line after it too; both are given.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 
+from codemods.containers.mentions import Places
 from codemods.edits import Edit
 from codemods.findings import Finding, Severity
 from codemods.inventory import Usage
 from codemods.plan import FilePlan, Plan
+
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,9 @@ class Report:
 
 def line_after(source: bytes, edits: tuple[Edit, ...], line: int) -> int:
     """Where line ``line`` (1-based) of ``source`` is once ``edits`` are made."""
-    start = 0
-    for _ in range(line - 1):
-        end = source.find(b"\n", start)
-        if end < 0:
-            break
-        start = end + 1
-    growth = (edit.new.count(b"\n") - edit.old.count(b"\n") for edit in edits if edit.end <= start)
-    return max(1, line + sum(growth))
+    start = Places(source).offset(line)
+    before = [edit for edit in edits if edit.end <= start]
+    return max(1, line + sum(len(_LINE_END.findall(edit.new)) - len(_LINE_END.findall(edit.old)) for edit in before))
 
 
 def shown(path: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import groupby
 
 from codemods.findings import CODES, Severity
 from codemods.reports.model import Report, shown
@@ -69,3 +70,12 @@ def summary_lines(report: Report) -> Iterator[str]:
 
 def _how(report: Report, path: str) -> str:
     return f" ({report.how[path]})" if path in report.how else ""
+
+
+def usage_lines(report: Report) -> Iterator[str]:
+    """The inventory: per file, which names come from where, on which releases that works, and what would change."""
+    edits = {file.path: len(file.edits) for file in report.plan.files}
+    for path, uses in groupby(report.usages, key=lambda use: use.path):
+        number = edits.get(path, 0)
+        yield f"{shown(path)}: {f'{number} to edit' if number else 'nothing to change'}"
+        yield from (f"  {use.line}: {use.module}.{use.name} ({use.works_on})" for use in uses)

@@ -7,6 +7,7 @@ does, and exits 2, because Python's own 1 would read as "changes pending".
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.errors import OrpoCompatError, RunExists
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -56,7 +58,14 @@ def reported_errors() -> Iterator[None]:
     except KeyboardInterrupt:
         stop(ExitCode.INTERRUPTED, "interrupted; every file is whole")
     except Exception as error:
+        if debugging():
+            raise
         stop(_code_of(error), f"error: {error}" if _is_expected(error) else traceback.format_exc().rstrip())
+
+
+def debugging() -> bool:
+    """Whether ``--debug`` was given: errors then show where they come from."""
+    return bool(os.environ.get("ORPO_COMPAT_DEBUG"))
 
 
 def _family() -> tuple[type[Exception], type[Exception]]:
@@ -67,9 +76,9 @@ def _family() -> tuple[type[Exception], type[Exception]]:
 
 def _is_expected(error: Exception) -> bool:
     root, _ = _family()
-    return isinstance(error, (root, OSError, typer.BadParameter))
+    return isinstance(error, (root, OrpoCompatError, OSError, typer.BadParameter))
 
 
 def _code_of(error: Exception) -> ExitCode:
     _, refused = _family()
-    return ExitCode.REFUSED if isinstance(error, refused) else ExitCode.USAGE
+    return ExitCode.REFUSED if isinstance(error, (refused, RunExists)) else ExitCode.USAGE

@@ -33,10 +33,9 @@ Gate = Callable[[Path, Request], dict[str, str]]
 
 def judge(root: Path, request: Request) -> dict[str, str]:
     """Ask the parity harness; anything but a pass ends the run with nothing written."""
-    from parity.gate import judge_switch
-
     from codemods.journal import HOME
-    from parity.errors import ReferenceUnavailable
+    from parity.errors import ParityError
+    from parity.gate import judge_switch
 
     evidence_dir = root / HOME / "evidence"
     try:
@@ -47,8 +46,8 @@ def judge(root: Path, request: Request) -> dict[str, str]:
             evidence=request.verify_with,
             report=say,
         )
-    except ReferenceUnavailable as error:
-        stop(ExitCode.PARITY_NOT_RUN, f"{error}\nparity was not checked, so nothing was written (OC140)")
+    except ParityError as error:
+        stop(ExitCode.PARITY_NOT_RUN, f"{error}\nparity was not shown, so nothing was written (OC140)")
     verdict = result.verdict
     if not verdict.passes:
         code = ExitCode.PARITY_NOT_RUN if verdict.exit_code == ExitCode.PARITY_NOT_RUN else ExitCode.GATE_REFUSED
@@ -124,7 +123,7 @@ def finish(report: Report, request: Request) -> int:
 
 
 def _preview_code(plan: Plan, request: Request) -> ExitCode:
-    if request.check and (plan.files or plan.open_findings()):
+    if request.check and plan.files:
         return ExitCode.PENDING
     return ExitCode.FINDINGS if plan.open_findings() else ExitCode.DONE
 
