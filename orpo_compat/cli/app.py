@@ -9,6 +9,7 @@ import typer
 import orpo_compat
 from orpo_compat.cli.migrate import migrate
 from orpo_compat.cli.parity import parity_app
+from orpo_compat.cli.scan import scan
 from orpo_compat.cli.train import train
 
 app = typer.Typer(
@@ -36,6 +37,7 @@ def root(
 
 
 app.command("migrate")(migrate)
+app.command("scan")(scan)
 app.add_typer(parity_app, name="parity")
 app.command("train")(train)
 
