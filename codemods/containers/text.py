@@ -14,8 +14,9 @@ from codemods.manifests.formats import lock_command
 from codemods.rewrite import Rewrite
 
 _LOCKED = re.compile(
-    rb"(?m)^[ \t]*(?:-[ \t]+)?(?:name[ \t]*[=:][ \t]*[\"']?trl[\"']?[ \t]*\r?$"
-    rb"|[\"']?trl[\"']?[ \t]*(?:==|:[ \t]*\{|=[ \t]*\{))"
+    rb"(?m)^[ \t]*(?:-[ \t]+)?name[ \t]*[=:][ \t]*[\"']?trl[\"']?[ \t]*\r?$"
+    rb"|\"trl\"[ \t]*:[ \t\r\n]*\{"
+    rb"|^trl[ \t]*=="
     rb"|/trl-\d[^\s/]*\.(?:whl|tar\.gz)"
 )
 

@@ -30,9 +30,10 @@ def bracket_entry(
     alone = not indent.strip() and rest is not None and line_start > 0
     is_last = index + 1 == len(spans)
     before, after, comma_at, insert_at = b", " + quote, quote, None, end
-    cut = _inline_cut(source, spans, index)
+    cut, comma_cut = _inline_cut(source, spans, index), None
     if alone and rest is not None and (rest[1] or is_last):
         cut = (line_start, rest.end())
+        comma_cut = _comma_before(source, spans, index) if not rest[1] else None
         insert_at = rest.end(2)
         before = (rest[3] or b"\n") + indent + quote
         after = quote + rest[1]
@@ -53,6 +54,7 @@ def bracket_entry(
         before=before,
         after=after,
         comma_at=comma_at,
+        comma_cut=comma_cut,
         style=Style.NAME if names else Style.REQUIREMENT,
         constraint=constraint,
     )
@@ -67,3 +69,9 @@ def _inline_cut(source: bytes, spans: Sequence[Span], index: int) -> Span:
         return spans[index - 1][1], end
     comma = _COMMA.match(source, end)
     return start, comma.end() if comma else end
+
+
+def _comma_before(source: bytes, spans: Sequence[Span], index: int) -> Span | None:
+    """The comma after the element before, which a list without a final comma would not have."""
+    comma = _COMMA.match(source, spans[index - 1][1]) if index else None
+    return (comma.end() - 1, comma.end()) if comma else None

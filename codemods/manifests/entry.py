@@ -52,6 +52,8 @@ class Entry:
     """What stands around a neighbour inserted at `insert_at`."""
     comma_at: int | None = None
     """Where a comma is missing before a neighbour can follow."""
+    comma_cut: tuple[int, int] | None = None
+    """The comma before it, where that has to go as well."""
     style: Style = Style.REQUIREMENT
     extra_keys: str = ""
     """For `Style.KEY`: the inline table's keys that a neighbour has to share, such as `optional = true`."""
@@ -101,20 +103,20 @@ def swap_entries(source: bytes, entries: Sequence[Entry], swap: Swap) -> list[tu
             continue
         if entry.constraint:
             if swap.drop and swap.held == "trl" and is_orpo_era(entry.text):
-                edits.append((_cut(source, entry), entry))
+                edits += ((edit, entry) for edit in _cut(source, entry))
             continue
         written = _spelled(entry, swap)
         again = (entry.label, written) in given
         given.add((entry.label, written))
         if entry.label in has_gained or again:
             if swap.drop:
-                edits.append((_cut(source, entry), entry))
+                edits += ((edit, entry) for edit in _cut(source, entry))
         elif swap.drop and entry.in_place:
             edits.append((Edit(entry.start, entry.end, source[entry.start : entry.end], written, RULE), entry))
         else:
             edits += ((edit, entry) for edit in _inserted(entry, written))
             if swap.drop:
-                edits.append((_cut(source, entry), entry))
+                edits += ((edit, entry) for edit in _cut(source, entry))
     return sorted(edits, key=lambda pair: (pair[0].start, pair[0].end))
 
 
@@ -131,9 +133,9 @@ def is_orpo_era(text: str) -> bool:
     return False
 
 
-def _cut(source: bytes, entry: Entry) -> Edit:
-    start, end = entry.cut
-    return Edit(start, end, source[start:end], b"", RULE)
+def _cut(source: bytes, entry: Entry) -> list[Edit]:
+    spans = [entry.cut, *([entry.comma_cut] if entry.comma_cut else [])]
+    return [Edit(start, end, source[start:end], b"", RULE) for start, end in spans]
 
 
 def _inserted(entry: Entry, written: bytes) -> list[Edit]:
