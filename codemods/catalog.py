@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from packaging.version import InvalidVersion, Version
+
 OURS = "orpo_compat"
 TRAINER = "ORPOTrainer"
 CONFIG = "ORPOConfig"
@@ -136,13 +138,22 @@ OUR_SOURCES: Mapping[str, frozenset[str]] = {
 }
 
 
-def backward(target: str) -> Move:
-    """The way back to ``target`` ("trl" or "trl.experimental.orpo").
+def backward(target: str, release: str | None = None) -> Move:
+    """The way back to ``target``: "trl", "trl.experimental.orpo", or "auto" for what ``release`` (the newest) has.
 
     Raises:
         ValueError: TRL never had the classes there.
     """
+    if target == "auto":
+        target = "trl" if _before_experimental(release) else "trl.experimental.orpo"
     if SOURCES.get(target) != CLASSES:
         known = ", ".join(sorted(module for module, names in SOURCES.items() if names == CLASSES))
         raise ValueError(f"cannot move ORPO back to {target!r}: TRL has had both classes in {known}")
     return Move(OUR_SOURCES, target)
+
+
+def _before_experimental(release: str | None) -> bool:
+    try:
+        return release is not None and Version(release) < Version("0.26")
+    except InvalidVersion:
+        return False

@@ -130,7 +130,7 @@ class Context:
         self.excused.update(range(self.source.position(start)[0], self.source.position(end)[0] + 1))
 
     def covered(self, offset: int, end: int | None = None) -> bool:
-        """Whether a finding or an excuse speaks for the line of ``offset``, or a change for bytes from it to ``end``."""
+        """Whether a finding or an excuse speaks for its line, or a change for bytes from ``offset`` to ``end``."""
         line = self.source.position(offset)[0]
         if line in self.excused or any(one.line == line for one in self.findings):
             return True

@@ -42,7 +42,6 @@ def analysed(text: Decoded, path: str, options: Options, move: Move, direction: 
         if context.refused:
             context.changes.clear()
             context.plans.clear()
-    _distrust(context)
     return Analysis(tuple(context.changes), tuple(context.findings), lambda result: _accepted(syntax, result))
 
 
@@ -58,13 +57,6 @@ def _place(context: Context) -> None:
                 context.replace(start, end, new, plan.rule)
         except Unplaceable as error:
             context.refuse("OC106", plan.node, f"Left alone: {error}.", "Move the comment, then migrate again.")
-
-
-def _distrust(context: Context) -> None:
-    """Give up when a change lies in a part of the file that libcst would not print back as it is."""
-    if any(one.end > context.syntax.trusted for one in context.changes):
-        context.changes.clear()
-        context.report("OC115", 0, "Left alone: libcst does not read it back as it is.", "Migrate it by hand.")
 
 
 def _accepted(syntax: Syntax, result: bytes) -> bool:

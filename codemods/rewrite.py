@@ -17,7 +17,7 @@ from codemods.edits import Edit, arranged, inverted, splice
 from codemods.errors import EditConflict, UnreadableSource
 from codemods.findings import Finding, Severity
 from codemods.options import Direction, Options
-from codemods.triage import concerns
+from codemods.triage import concerns, worth_parsing
 
 _COMMENT = re.compile(rb"#[^\r\n]*")
 
@@ -52,16 +52,19 @@ def rewrite(
         path: its path, for findings; ``__init__.py`` files keep names that others may import.
         options: what may be edited beyond imports and uses.
         direction: ``REVERSE`` moves orpo_compat's classes back to TRL by rule alone.
-        to: with ``REVERSE``, the TRL module that gets them: ``trl`` or ``trl.experimental.orpo``.
+        to: with ``REVERSE``, the TRL module that gets them: ``trl``, ``trl.experimental.orpo``, or ``auto`` for the
+            one that ``options.trl_version`` has.
 
     Raises:
         ValueError: ``to`` is no module where TRL had both classes.
     """
-    move = FORWARD if direction is Direction.FORWARD else backward(to)
+    move = FORWARD if direction is Direction.FORWARD else backward(to, options.trl_version)
     if not concerns(source, move, options):
         return Rewrite(source, source)
     try:
         text = decoded(source)
+        if not worth_parsing(text.text, text.utf8, move):
+            return Rewrite(source, source)
         return _rewritten(text, path, options, move, direction)
     except UnreadableSource as error:
         return Rewrite(source, source, (), (_unreadable(path, error.line, str(error)),))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from codemods.scopes import Kind, Scope, Use
-from codemods.syntax import FromImport, ImportStatement, PlainImport, Syntax
+from codemods.syntax import FromImport, ImportStatement, PlainImport, Syntax, parts
 
 StringNode = cst.SimpleString | cst.ConcatenatedString | cst.FormattedString
 
@@ -61,9 +61,10 @@ class Survey:
 
 
 def surveyed(syntax: Syntax) -> Survey:
-    """Walk the module once."""
+    """Walk the module once; fills in the parents of ``syntax``."""
     survey = Survey(syntax, Scope(Kind.MODULE, syntax.tree))
     _Walker(survey).walk(syntax.tree, survey.module)
+    del syntax.parents[syntax.tree]
     return survey
 
 
@@ -83,6 +84,8 @@ class _Walker:
     def __init__(self, survey: Survey) -> None:
         self.survey = survey
         self.spans = survey.syntax.spans
+        self.parents = survey.syntax.parents
+        self.current: cst.CSTNode = survey.syntax.tree
         self.annotating = False
         self.handlers: dict[type[cst.CSTNode], Callable[[cst.CSTNode, Scope], None]] = {
             cst.Name: self._name,
@@ -124,14 +127,17 @@ class _Walker:
     def walk(self, node: cst.CSTNode | None, scope: Scope) -> None:
         if node is None:
             return
+        above, self.current = self.current, node
+        self.parents[node] = above
         handler = self.handlers.get(type(node))
         if handler is not None:
             handler(node, scope)
         else:
             self._inside(node, scope)
+        self.current = above
 
     def _inside(self, node: cst.CSTNode, scope: Scope) -> None:
-        for child in node.children:
+        for child in parts(node):
             self.walk(child, scope)
 
     def _each(self, nodes: Sequence[cst.CSTNode], scope: Scope) -> None:
@@ -180,6 +186,7 @@ class _Walker:
     def _bind(self, target: cst.CSTNode, scope: Scope) -> None:
         """Bind the names of an assignment target; walk what it evaluates."""
         if isinstance(target, cst.Name):
+            self.parents[target] = self.current
             scope.bind(target.value, target, self._start(target))
         elif isinstance(target, (cst.Tuple, cst.List)):
             for element in target.elements:
@@ -205,6 +212,7 @@ class _Walker:
 
     def _bind_alias(self, alias: cst.ImportAlias, node: ImportStatement, scope: Scope) -> None:
         name = bound_name(alias)
+        self.parents[alias] = node
         if name:
             scope.bind(name, alias, self._start(alias), node)
 

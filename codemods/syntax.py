@@ -1,17 +1,21 @@
 """One parsed module: libcst's tree, the span of every node, and the parents of the nodes.
 
-libcst does not print every file back exactly (whitespace-only tails, a last CR). Its spans are offsets in what it
-*would* print, so they are trusted only as far as that print and the real text agree: ``trusted`` is that length.
+libcst does not print every file back exactly: it drops form feeds, part of a blank tail, a last CR. Its spans are
+offsets in what it *would* print, so they are carried over to the real text; a file where that cannot be done, because
+more than blanks differ, is refused.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider, MetadataWrapper
+from libcst.metadata import ByteSpanPositionProvider
+from libcst.metadata.span_provider import SpanProvidingCodegenState, byte_length_in_utf8
 
 from codemods.decode import Decoded
 from codemods.errors import UnreadableSource
@@ -29,8 +33,8 @@ class Syntax:
     source: Decoded
     tree: cst.Module
     spans: Mapping[cst.CSTNode, Span]
-    parents: Mapping[cst.CSTNode, cst.CSTNode]
-    trusted: int
+    parents: dict[cst.CSTNode, cst.CSTNode]
+    """Of the nodes that the survey walks, which fills this in; blanks, commas and names of attributes have none."""
     ast_reads_it: bool
 
     def span(self, node: cst.CSTNode) -> Span:
@@ -55,17 +59,57 @@ def parsed(source: Decoded) -> Syntax:
     """
     try:
         tree = cst.parse_module(source.text)
-        wrapper = MetadataWrapper(tree, unsafe_skip_copy=True)
-        found = wrapper.resolve(ByteSpanPositionProvider)
-        parents = _parents(tree)
-        printed = tree.code
+        spans, printed = _spans(tree)
     except cst.ParserSyntaxError as error:
         raise UnreadableSource(f"it does not parse: {_first_line(error.message)}", error.raw_line) from None
     except (RecursionError, ValueError) as error:
         raise UnreadableSource(f"it does not parse: {_first_line(str(error))}") from None
-    spans = {node: (span.start, span.start + span.length) for node, span in found.items()}
-    trusted = len(source.utf8) if printed == source.text else _agreement(printed, source.text)
-    return Syntax(source, tree, spans, parents, trusted, ast_accepts(source.text))
+    if printed != source.text:
+        spans = _carried_over(spans, printed.encode("utf-8"), source.utf8)
+    return Syntax(source, tree, spans, {}, ast_accepts(source.text))
+
+
+def parts(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Children of a node in order, without blanks, punctuation and operators: what a walk over names needs.
+
+    ``node.children`` gives them all and takes ten times as long.
+    """
+    for name in _part_fields(type(node)):
+        value = getattr(node, name)
+        if isinstance(value, cst.CSTNode):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from value
+
+
+@cache
+def _part_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
+    names = [entry.name for entry in dataclasses.fields(kind)]
+    return tuple(name for name in names if not name.startswith("whitespace") and name not in _PUNCTUATION)
+
+
+_PUNCTUATION = frozenset(
+    "asynchronous colon comma default_indent default_newline dot encoding equal footer has_trailing_newline header "
+    "indent lbrace lbracket leading_lines lines_after_decorators lines_after_module_docstring lpar newline operator "
+    "rbrace rbracket rpar semicolon separator star start trailing_whitespace".split()  # noqa: SIM905
+)
+
+
+def _spans(tree: cst.Module) -> tuple[dict[cst.CSTNode, Span], str]:
+    """The byte span of every node, and the module as libcst prints it: one pass for both.
+
+    ``MetadataWrapper.resolve`` would walk the tree twice more, and ``tree.code`` print it again.
+    """
+    provider = ByteSpanPositionProvider()
+    state = SpanProvidingCodegenState(
+        default_indent=tree.default_indent,
+        default_newline=tree.default_newline,
+        provider=provider,
+        get_length=byte_length_in_utf8,
+    )
+    tree._codegen(state)
+    found = {node: (span.start, span.start + span.length) for node, span in provider._computed.items()}
+    return found, "".join(state.tokens)
 
 
 def ast_accepts(text: str) -> bool:
@@ -96,22 +140,26 @@ def dotted(node: cst.CSTNode | None) -> str | None:
     return None
 
 
-def _parents(tree: cst.Module) -> dict[cst.CSTNode, cst.CSTNode]:
-    parents: dict[cst.CSTNode, cst.CSTNode] = {}
-    stack: list[cst.CSTNode] = [tree]
-    while stack:
-        node = stack.pop()
-        for child in node.children:
-            parents[child] = node
-            stack.append(child)
-    return parents
-
-
-def _agreement(printed: str, text: str) -> int:
-    """How many bytes of the two texts agree from the start."""
-    pairs = enumerate(zip(printed, text, strict=False))
-    length = next((index for index, (ours, theirs) in pairs if ours != theirs), min(len(printed), len(text)))
-    return len(text[:length].encode("utf-8"))
+def _carried_over(spans: Mapping[cst.CSTNode, Span], printed: bytes, text: bytes) -> dict[cst.CSTNode, Span]:
+    """Spans in ``printed`` as spans in ``text``, which has some blanks more."""
+    places: list[int] = []
+    at = 0
+    for byte in printed:
+        while at < len(text) and text[at] != byte and text[at : at + 1].isspace():
+            at += 1
+        if at == len(text) or text[at] != byte:
+            raise UnreadableSource("libcst does not read it back as it is")
+        places.append(at)
+        at += 1
+    if text[at:].strip():
+        raise UnreadableSource("libcst does not read it back as it is")
+    ends = [0, *(place + 1 for place in places)]
+    places.append(len(text))
+    last = len(printed)
+    return {
+        node: (places[min(start, last)], max(places[min(start, last)], ends[min(end, last)]))
+        for node, (start, end) in spans.items()
+    }
 
 
 def _first_line(message: str) -> str:

@@ -1,24 +1,28 @@
-"""Which files can matter: a search over the raw bytes, without decoding or parsing anything.
+"""Which files can matter, in two steps, neither of which needs libcst.
 
-A file matters when it says both ``trl`` and ORPO, each as a word or part of one. Files in UTF-16 or UTF-32 are let
-through so that they can be reported; everything else that lacks either word is done with at the speed of a grep.
+A search over the raw bytes first: a file matters only when it says both ``trl`` and ORPO; what lacks either word is
+done with at the speed of a grep. Then one walk over ``ast``: a class of the same name beside some other import from
+``trl`` is nobody's ORPO but its own. Files in UTF-16 or UTF-32 are let through so that they can be reported.
 """
 
 from __future__ import annotations
 
+import ast
 import re
 
-from codemods.catalog import Move
+from codemods.catalog import CLASSES, Move
+from codemods.mentions import mentions
 from codemods.options import Options
 
 _ORPO = re.compile(rb"orpo", re.IGNORECASE)
 _TRL = re.compile(rb"(?<![A-Za-z0-9_])trl(?![A-Za-z0-9_])", re.IGNORECASE)
 _OURS = re.compile(rb"(?<![A-Za-z0-9_])orpo_compat(?![A-Za-z0-9_])")
 _SUPPRESSION = b"orpo-compat: ignore"
+_WORD = re.compile(r"(?<![A-Za-z0-9_.])trl(?![A-Za-z0-9_])")
 
 
 def concerns(source: bytes, move: Move, options: Options) -> bool:
-    """Whether the file has to be looked at."""
+    """Whether the file has to be looked at, judged by its bytes alone."""
     if not _ORPO.search(source):
         return _is_wide(source)
     if move.source_root == "trl":
@@ -26,6 +30,47 @@ def concerns(source: bytes, move: Move, options: Options) -> bool:
             return True
         return (options.modernize or options.pin_defaults) and _OURS.search(source) is not None
     return _OURS.search(source) is not None
+
+
+def worth_parsing(text: str, utf8: bytes, move: Move) -> bool:
+    """Whether anything in the file can be about the package that names move away from."""
+    if _SUPPRESSION in utf8 or _OURS.search(utf8) or next(mentions(utf8, move.source_root), None) is not None:
+        return True
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    speaks_of_trl = reads_orpo = False
+    for node in ast.walk(tree):
+        if _leads_to_orpo(node, move):
+            return True
+        speaks_of_trl = speaks_of_trl or _WORD.search(_text(node)) is not None
+        reads_orpo = reads_orpo or any(name in _name(node) for name in CLASSES)
+    return speaks_of_trl and reads_orpo
+
+
+def _leads_to_orpo(node: ast.AST, move: Move) -> bool:
+    """Whether the node by itself is about ORPO: an import, or ``loss_type="orpo"``."""
+    if isinstance(node, ast.Import):
+        return any(alias.name.partition(".")[0] == move.source_root for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        module = node.module or ""
+        if node.level or module.partition(".")[0] != move.source_root:
+            return False
+        paths = {f"{module}.{alias.name}" for alias in node.names}
+        return module in move.modules or any(
+            path in move.packages or move.moves(path) or path.endswith(".*") for path in paths
+        )
+    return isinstance(node, ast.keyword) and node.arg == "loss_type"
+
+
+def _text(node: ast.AST) -> str:
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def _name(node: ast.AST) -> str:
+    """What a string says or an attribute is called: where a class can be read by name."""
+    return node.attr if isinstance(node, ast.Attribute) else _text(node)
 
 
 def _is_wide(source: bytes) -> bool:
