@@ -24,6 +24,7 @@ from orpo_compat.config import ORPOConfig
 from orpo_compat.evaluation import EvaluationHooks
 from orpo_compat.guard import NonFiniteWatch, finite_pairs, row_names, without_pairs
 from orpo_compat.metrics import RunningMeans
+from orpo_compat.model_card import ModelCards
 from orpo_compat.normalization import Window, micro_batch_loss, nll_token_count
 from orpo_compat.packed_steps import PADDED_HOOKS, WHOLE_BATCH_HOOKS, PackedSteps
 from orpo_compat.padded import Batch, PaddedHooks, TrainEval, mean_logit
@@ -38,7 +39,7 @@ logger = logging.getLogger(__name__)
 MetricsFn = Callable[[dict[str, Tensor]], Mapping[str, Any]]
 
 
-class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, Trainer):
+class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, Trainer):
     """Trains a model on preference pairs with odds ratio preference optimization (arXiv:2403.07691).
 
     The signature, the hooks, the logged metrics and the numbers are those of TRL 1.16's
