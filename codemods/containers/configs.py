@@ -110,14 +110,14 @@ def _yaml_scalars(source: bytes) -> Iterator[tuple[int, int]]:
     """Plain and quoted scalars of all documents, each once however many aliases point at it."""
     text = source.decode("utf-8", "surrogateescape")
     try:
-        tokens = [token for token in yaml.scan(text, Loader=yaml.SafeLoader) if isinstance(token, yaml.ScalarToken)]
+        events = [event for event in yaml.parse(text, Loader=yaml.SafeLoader) if isinstance(event, yaml.ScalarEvent)]
     except (yaml.YAMLError, ValueError):
         return
     wide = not text.isascii()
-    for token in tokens:
-        if token.style in ("|", ">"):
+    for event in events:
+        if event.style in ("|", ">"):
             continue
-        start, end = token.start_mark.index, token.end_mark.index
+        start, end = event.start_mark.index, event.end_mark.index
         if wide:
             start, end = (len(text[:at].encode("utf-8", "surrogateescape")) for at in (start, end))
         yield start, end
