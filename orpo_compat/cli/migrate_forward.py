@@ -150,6 +150,7 @@ def switch(request: Request, where: Target, gate: Gate = judge) -> int:
     journal = Journal(where.root)
     recover(journal, writes=request.writes)
     plan = make_plan(request, where)
+    preflight.check_not_shadowed(plan)
     if not request.writes or not plan.files:
         return finish(report_of(plan, request, _preview_code(plan, request)), request)
     preflight.check(plan, allow_dirty=request.allow_dirty)

@@ -6,19 +6,14 @@ import json
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from orpo_compat.cli.app import app
+from tests.cli.calls import migrate
 from tests.codemods.trees import PLAIN, SWITCHED, contents, git, make_repository, make_tree, snapshot
 
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
     return make_repository(tmp_path / "repo")
-
-
-def migrate(*arguments: object, stdin: bytes = b"") -> Result:
-    return CliRunner().invoke(app, ["migrate", *map(str, arguments)], input=stdin)
 
 
 def test_switch_writes_exactly_the_planned_bytes(repository: Path) -> None:
@@ -110,3 +105,103 @@ def test_summary_ends_with_the_rollback_command(repository: Path) -> None:
     lines = migrate(repository, "--no-verify").stderr.splitlines()
     assert lines[-1] == f"undo with: orpo-compat migrate {repository} --rollback"
     assert len(lines) <= 20
+
+
+def test_single_file_is_switched_and_the_rest_is_left(repository: Path) -> None:
+    assert migrate(repository / "train.py", "--no-verify").exit_code == 0
+    assert contents(repository) == {**PLAIN, "train.py": SWITCHED["train.py"]}
+    assert migrate(repository / "train.py", "--rollback").exit_code == 0
+    assert contents(repository) == PLAIN
+
+
+def test_several_paths_share_one_journal_at_the_top_of_the_repository(repository: Path) -> None:
+    assert migrate(repository / "train.py", repository / "pkg", "--no-verify").exit_code == 0
+    assert contents(repository) == {**PLAIN, **SWITCHED}
+    assert (repository / ".orpo-compat").is_dir()
+    assert not (repository / "pkg/.orpo-compat").exists()
+
+
+def test_path_that_does_not_exist_is_a_usage_error_without_traceback(tmp_path: Path) -> None:
+    result = migrate(tmp_path / "nowhere")
+    assert result.exit_code == 2
+    assert "does not exist" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--to", "trl"],
+        ["--rollback", "--resume"],
+        ["--commit", "--dry-run"],
+        ["--output", "x"],
+        ["--no-verify", "--verify-with", "e.json"],
+        ["--dry-run", "--report", "json"],
+    ],
+)
+def test_contradictions_are_refused_as_usage_errors(repository: Path, arguments: list[str]) -> None:
+    result = migrate(repository, *arguments)
+    assert result.exit_code == 2
+    assert "Traceback" not in result.stderr
+    assert contents(repository) == PLAIN
+
+
+def test_one_file_that_does_not_parse_is_reported_and_the_others_are_switched(repository: Path) -> None:
+    (repository / "bad.py").write_bytes(b"from trl import ORPOTrainer\nprint 'two'\n")
+    git(repository, "add", "--all")
+    git(repository, "commit", "--quiet", "--message", "bad")
+    result = migrate(repository, "--no-verify")
+    assert result.exit_code == 3
+    assert "bad.py" in result.stderr
+    assert "OC115" in result.stderr
+    assert contents(repository) == {**PLAIN, **SWITCHED, "bad.py": b"from trl import ORPOTrainer\nprint 'two'\n"}
+
+
+def test_read_only_file_stops_the_run_before_anything_is_written(repository: Path) -> None:
+    (repository / "pkg/deep.py").chmod(0o444)
+    result = migrate(repository, "--no-verify", "--allow-dirty")
+    assert result.exit_code == 6
+    assert "pkg/deep.py" in result.stderr
+    assert contents(repository) == PLAIN
+    assert not (repository / ".orpo-compat").exists()
+
+
+def test_tree_with_its_own_trl_package_is_refused(repository: Path) -> None:
+    make_tree(repository, {"trl/__init__.py": b"", "src/x.py": b"from trl import ORPOTrainer\n"})
+    result = migrate(repository, "--no-verify", "--allow-dirty")
+    assert result.exit_code == 6
+    assert "OC113" in result.stderr
+    assert contents(repository)["train.py"] == PLAIN["train.py"]
+
+
+def test_vendored_copy_of_trl_is_left_alone_and_its_users_elsewhere_are_switched(tmp_path: Path) -> None:
+    root = make_tree(
+        tmp_path / "t",
+        {
+            "third_party/trl/__init__.py": b"from trl.trainer import ORPOTrainer\n",
+            "third_party/beside.py": PLAIN["train.py"],
+            "train.py": PLAIN["train.py"],
+        },
+    )
+    result = migrate(root, "--no-verify")
+    assert result.exit_code == 3
+    after = contents(root)
+    assert after["train.py"] == SWITCHED["train.py"]
+    assert after["third_party/trl/__init__.py"] == b"from trl.trainer import ORPOTrainer\n"
+    assert after["third_party/beside.py"] == PLAIN["train.py"]
+    assert "third_party/beside.py" in result.stderr
+
+
+def test_any_number_of_processes_writes_the_same_bytes_and_reports(tmp_path: Path) -> None:
+    files = {f"m{number}.py": PLAIN["pkg/mixed.py"] + b"s = 'trl.ORPOTrainer'\n" for number in range(12)}
+    root = make_tree(tmp_path / "t", files)
+    reports = [migrate(root, "--check", "--report", "json", "-j", jobs).stdout for jobs in (1, 2, 5)]
+    assert reports[0] == reports[1] == reports[2]
+    assert json.loads(reports[0])["counts"]["changed"] == 12
+
+
+def test_nothing_to_change_leaves_no_journal_behind(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "t", {"a.py": b"x = 1\n"})
+    assert migrate(root, "--no-verify").exit_code == 0
+    assert contents(root) == {"a.py": b"x = 1\n"}
+    assert not (root / ".orpo-compat").exists()
