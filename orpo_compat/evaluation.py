@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from orpo_compat.construction import text_tokenizer
+from orpo_compat.generation import write_samples
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -35,6 +36,7 @@ class EvaluationHooks(_Base):
         max_length: int
         padding_value: int
         use_dpo_data_collator: bool
+        generate_during_eval: bool
 
     def prediction_step(
         self,
@@ -80,6 +82,8 @@ class EvaluationHooks(_Base):
         metric_key_prefix: str = "eval",
     ) -> EvalLoopOutput:
         """Evaluate one dataset and add its preference metrics under ``metric_key_prefix``."""
+        if self.generate_during_eval:
+            write_samples(self, dataloader.dataset, metric_key_prefix)
         self._means["eval"].drain()
         output = super().evaluation_loop(dataloader, description, prediction_loss_only, ignore_keys, metric_key_prefix)
         means = self._means["eval"].drain(self._sum_over_ranks)
