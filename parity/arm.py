@@ -382,6 +382,7 @@ class Watch:
             self._wrap("store_metrics", self._metrics)
             self._wrap("compute_loss", self._loss)
             self._wrap("training_step", self._training_step)
+            self._wrap("prediction_step", self._prediction_step)
         self._wrap("log", self._log)
 
     def _wrap(self, name: str, around: Callable[..., Any]) -> None:
@@ -431,6 +432,15 @@ class Watch:
             self.micro += 1
             if last:
                 self.pre = self._gradients(keep=True)
+        return result
+
+    def _prediction_step(self, inner: Callable[..., Any], model: Any, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        self.current = {}
+        result = inner(model, inputs, *args, **kwargs)
+        with self._aside():
+            pairs, padded = rows_of(inputs)
+            self.current.pop("logps_dtype", None)
+            self.events.write("eval_batch", num_pairs=len(pairs), padded=padded, **self.current)
         return result
 
     def _log(self, inner: Callable[..., Any], logs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -734,7 +744,9 @@ def import_phase(events: Events, job: dict[str, Any]) -> None:
 def main(argv: list[str]) -> int:
     with open(argv[1], encoding="utf-8") as file:
         job = json.load(file)
-    sys.path.extend(entry for entry in job.get("path", []) if entry not in sys.path)
+    # Behind the standard library, ahead of what is installed: the trainer under test is the caller's own.
+    first_installed = next((i for i, entry in enumerate(sys.path) if "site-packages" in entry), len(sys.path))
+    sys.path[first_installed:first_installed] = [entry for entry in job.get("path", []) if entry not in sys.path]
     os.makedirs(job["out"], exist_ok=True)
     events = Events(os.path.join(job["out"], "arm.jsonl"))
     try:
