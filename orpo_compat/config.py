@@ -24,7 +24,16 @@ from orpo_compat.defaults import defaults_of
 from orpo_compat.errors import ConfigError
 from orpo_compat.precision import Precision, settle, this_cpu, this_device
 from orpo_compat.refusals import unknown_argument
-from orpo_compat.spellings import DECLARED, FLAG, MOVED, WATCHED, OlderSpellings, carry, modernize
+from orpo_compat.spellings import (
+    DECLARED,
+    FLAG,
+    MOVED,
+    WATCHED,
+    OlderSpellings,
+    carry,
+    first_process,
+    modernize,
+)
 from orpo_compat.switches import Dropout, DropoutAction, as_dropout
 
 logger = logging.getLogger(__name__)
@@ -268,7 +277,7 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
         for name in names:
             setattr(self, name, getattr(settled, name))
         for note in notes:
-            if note not in _said:
+            if note not in _said and first_process():
                 _said.add(note)
                 logger.warning(note)
 

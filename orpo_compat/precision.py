@@ -1,6 +1,6 @@
 """Which number format a run computes in: what was asked for, met with what the device can do.
 
-``settle`` is pure: a wish and a device in, a decision and the sentences to say about it out. ``this_device`` looks at
+``settle`` takes a wish and a device, and gives a decision and the sentences to say about it. ``this_device`` looks at
 the machine. An unset ``bf16`` is never an error (TRL's default raises on a machine without a GPU); an explicit one that
 no device could honour still is, and transformers raises it. Nothing here touches a model or an accelerator.
 """
@@ -58,7 +58,7 @@ def settle(wish: Precision, device: Device, cpu: Device) -> tuple[Precision, lis
         wish = replace(wish, fp16=False, bf16=False)
     if wish.bf16 is None:
         chosen = not wish.fp16 and target.bf16
-        if not chosen and not wish.fp16:
+        if not chosen and not wish.fp16 and not launched_with():
             notes.append(
                 f"bfloat16 does not pay on this device ({target.kind}): training in float32; "
                 "pass bf16=True or fp16=True to choose otherwise"
@@ -70,6 +70,12 @@ def settle(wish: Precision, device: Device, cpu: Device) -> tuple[Precision, lis
         notes.append(f"tf32=True has no effect on this device ({target.kind}): TF32 needs an Ampere or newer GPU")
         wish = replace(wish, tf32=None)
     return wish, notes
+
+
+def launched_with() -> str | None:
+    """The mixed precision that ``accelerate launch`` was told to use; transformers takes it where no argument says."""
+    said = os.environ.get("ACCELERATE_MIXED_PRECISION", "no")
+    return None if said == "no" else said
 
 
 def this_device() -> Device:

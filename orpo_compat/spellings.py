@@ -228,10 +228,18 @@ _warned: set[str] = set()
 
 
 def warn_once(key: str, message: str) -> None:
-    """Warn about one argument, once in the life of the process however often a config is built or copied."""
-    if key not in _warned:
+    """Warn about one argument, once in the life of the process however often a config is built or copied.
+
+    Of the processes of one run, the first one speaks.
+    """
+    if key not in _warned and first_process():
         _warned.add(key)
         warnings.warn(message, SpellingWarning, stacklevel=_callers_depth())
+
+
+def first_process() -> bool:
+    """Whether this is the first process of a run, as its launcher numbers them."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def _callers_depth() -> int:

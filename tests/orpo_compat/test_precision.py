@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from orpo_compat import config as config_module
@@ -28,6 +28,11 @@ WISHES = st.builds(
     tf32=st.sampled_from([None, True, False]),
     use_cpu=st.booleans(),
 )
+
+
+@pytest.fixture(autouse=True)
+def no_launcher(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ACCELERATE_MIXED_PRECISION", raising=False)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +77,7 @@ def test_tf32_is_dropped_with_a_line_where_there_is_none() -> None:
     assert settle(Precision(bf16=False, tf32=True), AMPERE, PLAIN_CPU) == (Precision(bf16=False, tf32=True), [])
 
 
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(wish=WISHES, device=st.sampled_from(DEVICES), cpu=st.sampled_from([PLAIN_CPU, AMX_CPU]))
 def test_settling_is_final_and_never_turns_a_format_on_that_was_turned_off(
     wish: Precision, device: Device, cpu: Device
@@ -107,6 +113,13 @@ def test_the_line_about_float32_comes_once(
     said = [record.message for record in caplog.records if "float32" in record.message]
     assert len(said) == 1
     assert said[0].startswith("bfloat16 does not pay on this device (cpu): training in float32")
+
+
+def test_a_launchers_precision_is_not_contradicted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACCELERATE_MIXED_PRECISION", "bf16")
+    assert settle(Precision(), PLAIN_CPU, PLAIN_CPU) == (Precision(bf16=False), [])
+    monkeypatch.setattr(config_module, "this_device", lambda: PLAIN_CPU)
+    assert ORPOConfig(str(tmp_path)).mixed_precision == "bf16"
 
 
 def test_the_machine_is_looked_at_without_an_error(monkeypatch: pytest.MonkeyPatch) -> None:

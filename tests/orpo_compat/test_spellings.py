@@ -167,6 +167,12 @@ def test_a_translation_is_mentioned_once_and_names_the_modern_argument(tmp_path:
     assert again == []
 
 
+def test_only_the_first_process_of_a_run_warns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RANK", "3")
+    config, said = build(tmp_path, evaluation_strategy="epoch")
+    assert (config.eval_strategy, said) == ("epoch", [])
+
+
 def test_an_ignored_argument_is_kept_and_its_consequence_named(tmp_path: Path) -> None:
     lost("save_safetensors", "overwrite_output_dir")
     config, said = build(tmp_path, save_safetensors=False, overwrite_output_dir=True)
