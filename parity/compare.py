@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from parity.trace import Micro, Step, Trace
+from parity.trace import EvalBatch, Micro, Step, Trace
 
 STAGES = (
     "tokens",
@@ -32,6 +32,7 @@ STAGES = (
     "weight",
     "logged",
     "evaluation",
+    "evaluation_mean",
     "saved",
 )
 """In the order in which a training step computes them; the earliest that differs is where the cause is."""
@@ -133,18 +134,42 @@ def scale_of(metric: str, values: Mapping[str, float]) -> float:
     return max((value for value in found if math.isfinite(value)), default=0.0)
 
 
+def counts_its_pairs(batch: Micro | EvalBatch) -> bool:
+    """Whether a batch's accuracy is what its own log-probabilities say: the share of pairs with chosen above rejected.
+
+    A pair that is nearly tied may fall to either side by rounding. If both sides count right, then a difference in the
+    count says nothing that the log-probabilities, which are judged themselves, do not say better.
+    """
+    found = [value for name, value in batch.metrics.items() if name.removeprefix("eval_") == "rewards/accuracies"]
+    if not found or not batch.chosen_logps or len(batch.chosen_logps) != len(batch.rejected_logps):
+        return False
+    above = [c > r for c, r in zip(batch.chosen_logps, batch.rejected_logps, strict=True)]
+    return abs(found[0] - sum(above) / len(above)) < 1e-6
+
+
 def compare_metrics(
-    step: int, micro: int, theirs: Mapping[str, float], ours: Mapping[str, float], stage: str | None = None
+    step: int,
+    micro: int,
+    theirs: Mapping[str, float],
+    ours: Mapping[str, float],
+    stage: str | None = None,
+    *,
+    counted: bool = False,
+    label: str = "",
 ) -> Iterator[Measure]:
     """Measure two sets of metrics by name; ``stage`` overrides the stage each name belongs to.
 
-    What ours logs beyond theirs is no difference; what ours lacks is.
+    What ours logs beyond theirs is no difference; what ours lacks is. ``counted`` says that both sides' accuracies
+    follow from their own log-probabilities (see ``counts_its_pairs``).
     """
     kept = {name: value for name, value in theirs.items() if not any(clock in name for clock in _CLOCKS)}
     yield from _missing(step, micro, stage or "loss", set(kept), set(kept) & set(ours))
     for name in sorted(set(kept) & set(ours)):
         where = stage if stage is not None and _stage_of(name) != "logits" else _stage_of(name)
-        yield _apart(step, micro, where, name, kept[name], ours[name], scale_of(name, kept))
+        if counted and name.endswith("rewards/accuracies"):
+            yield Measure(step, micro, where, label + name, 0.0, kept[name], ours[name])
+            continue
+        yield _apart(step, micro, where, label + name, kept[name], ours[name], scale_of(name, kept))
 
 
 def compare_micro(theirs: Micro, ours: Micro) -> Iterator[Measure]:
@@ -155,7 +180,8 @@ def compare_micro(theirs: Micro, ours: Micro) -> Iterator[Measure]:
     for side in ("chosen", "rejected"):
         values = [getattr(trace, f"{side}_logps") for trace in (theirs, ours)]
         yield _vector(step, micro, "logps", side, *values)
-    yield from compare_metrics(step, micro, theirs.metrics, ours.metrics)
+    counted = counts_its_pairs(theirs) and counts_its_pairs(ours)
+    yield from compare_metrics(step, micro, theirs.metrics, ours.metrics, counted=counted)
     yield _apart(step, micro, "loss", "loss", theirs.loss, ours.loss)
 
 
@@ -245,7 +271,7 @@ def compare(theirs: Trace, ours: Trace) -> list[Measure]:
         measures += [item] if isinstance(item, Measure) else compare_step(*item)
     measures += _compare_logs(theirs, ours)
     last = len(theirs.steps)
-    measures += compare_metrics(last, -1, theirs.evaluation, ours.evaluation, "evaluation")
+    measures += _compare_evaluation(last, theirs, ours)
     measures += _compare_saved(last, theirs, ours)
     return sorted(measures, key=lambda measure: measure.order)
 
@@ -266,11 +292,40 @@ def _compare_logs(theirs: Trace, ours: Trace) -> Iterator[Measure]:
         yield Measure(step - 1, -1, "logged", f"log of step {step}", math.inf, problem="missing")
     for step in sorted(set(sides[0]) & set(sides[1])):
         mine = {name: value for name, value in sides[0][step].items() if name not in ("learning_rate", "loss")}
-        yield from compare_metrics(step - 1, -1, mine, sides[1][step], "logged")
+        counted = all(_mean_of_micros(trace, step - 1) for trace in (theirs, ours))
+        yield from compare_metrics(step - 1, -1, mine, sides[1][step], "logged", counted=counted)
         # Releases before 5 round the logged loss to four decimals: half a unit on either side.
         rounded = _apart(step - 1, -1, "logged", "loss", sides[0][step]["loss"], sides[1][step]["loss"])
         near = rounded.problem == "" and abs((rounded.theirs or 0) - (rounded.ours or 0)) <= 1.01e-4
         yield Measure(step - 1, -1, "logged", "loss", 0.0, rounded.theirs, rounded.ours) if near else rounded
+
+
+def _mean_of_micros(trace: Trace, step: int) -> bool:
+    """Whether a step's logged accuracy is the mean of its micro-batches', each of which counts its own pairs."""
+    micros = [micro for micro in trace.micros if micro.step == step]
+    logged: dict[str, float] = next((log["logs"] for log in trace.logs if log["step"] == step + 1 and "loss" in log["logs"]), {})
+    if not micros or "rewards/accuracies" not in logged or not all(counts_its_pairs(micro) for micro in micros):
+        return False
+    mean = sum(micro.metrics["rewards/accuracies"] for micro in micros) / len(micros)
+    return bool(abs(mean - logged["rewards/accuracies"]) < 1e-6)
+
+
+def _compare_evaluation(last: int, theirs: Trace, ours: Trace) -> Iterator[Measure]:
+    """Measure each batch of the evaluation, and apart from them the means over its batches."""
+    counts = [len(trace.eval_batches) for trace in (theirs, ours)]
+    if counts[0] != counts[1]:
+        yield Measure(last, -1, "evaluation", "number of batches", math.inf, counts[0], counts[1], "unequal")
+        return
+    counted = True
+    for index, (mine, yours) in enumerate(zip(theirs.eval_batches, ours.eval_batches, strict=True)):
+        for side in ("chosen", "rejected"):
+            values = [getattr(batch, f"{side}_logps") for batch in (mine, yours)]
+            yield _vector(last, -1, "evaluation", f"batch {index}: {side} logps", *values)
+        both = counts_its_pairs(mine) and counts_its_pairs(yours)
+        counted = counted and both
+        label = f"batch {index}: "
+        yield from compare_metrics(last, -1, mine.metrics, yours.metrics, "evaluation", counted=both, label=label)
+    yield from compare_metrics(last, -1, theirs.evaluation, ours.evaluation, "evaluation_mean", counted=counted)
 
 
 def _compare_saved(last: int, theirs: Trace, ours: Trace) -> Iterator[Measure]:

@@ -187,7 +187,7 @@ def _draw(source: ModelSource, spec: Spec, model_dir: Path) -> None:
     torch.manual_seed(spec.seed)
     model = auto.from_config(config, dtype=torch.float32)  # type: ignore[no-untyped-call]
     torch.set_rng_state(generator_state)
-    transformers.utils.logging.disable_progress_bar()
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
     model.save_pretrained(str(model_dir))
     (model_dir / "config.json").write_text(json.dumps(config_text, indent=1), encoding="utf-8")
     (model_dir / "generation_config.json").unlink(missing_ok=True)

@@ -78,6 +78,16 @@ class Micro:
 
 
 @dataclass(frozen=True, slots=True)
+class EvalBatch:
+    """One batch of an evaluation."""
+
+    num_pairs: int
+    chosen_logps: list[float]
+    rejected_logps: list[float]
+    metrics: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One optimizer step; its tensors stay on disk until ``tensors`` reads them."""
 
@@ -117,6 +127,7 @@ class Trace:
     steps: list[Step] = field(default_factory=list)
     logs: list[dict[str, Any]] = field(default_factory=list)
     evaluation: dict[str, float] = field(default_factory=dict)
+    eval_batches: list[EvalBatch] = field(default_factory=list)
     phases: dict[str, dict[str, Any]] = field(default_factory=dict)
     end: dict[str, Any] = field(default_factory=dict)
     spec_digest: str = ""
@@ -144,6 +155,15 @@ def _micro(event: dict[str, Any]) -> Micro:
         loss=event.get("loss", math.nan),
         metrics=event.get("metrics", {}),
         path=event.get("path", "padded"),
+    )
+
+
+def _eval_batch(event: dict[str, Any]) -> EvalBatch:
+    return EvalBatch(
+        num_pairs=event["num_pairs"],
+        chosen_logps=event.get("chosen_logps", []),
+        rejected_logps=event.get("rejected_logps", []),
+        metrics=event.get("metrics", {}),
     )
 
 
@@ -185,6 +205,7 @@ def read_trace(folder: Path) -> Trace:
         steps=[_step(event, folder) for event in by_kind.get("step", [])],
         logs=by_kind.get("log", []),
         evaluation=by_kind["eval"][0]["metrics"] if "eval" in by_kind else {},
+        eval_batches=[_eval_batch(event) for event in by_kind.get("eval_batch", [])],
         phases={event["phase"]: event for event in by_kind.get("phase", [])},
         end=by_kind["end"][0],
         spec_digest=by_kind["run"][0]["spec"],

@@ -127,11 +127,17 @@ def ratio_of(measure: Measure, floor: Floor) -> float:
     return measure.distance / floor.at(measure)
 
 
-def is_judged(measure: Measure, padded: bool) -> bool:
-    """Whether a measure counts: mean logits include TRL's padding, so they do only where no row was padded."""
-    if measure.stage != "logits":
-        return True
-    return not padded and measure.micro >= 0
+def is_judged(measure: Measure, theirs: Trace) -> bool:
+    """Whether a measure counts, or is one of ours' deliberate differences and reported only.
+
+    TRL averages logits over padding too, so mean logits count only where no row was padded. It averages an evaluation
+    over batches and we over pairs, so the means count only where all batches held equally many.
+    """
+    if measure.stage == "logits":
+        return measure.micro >= 0 and not any(micro.padded for micro in theirs.micros)
+    if measure.stage == "evaluation_mean":
+        return len({batch.num_pairs for batch in theirs.eval_batches}) <= 1
+    return True
 
 
 def _dead(trace: Trace) -> str:
@@ -159,8 +165,7 @@ def judge(measures: Sequence[Measure], floor: Floor, theirs: Trace, ours: Trace)
         return Judgement(
             path, Verdict.INCOMPARABLE, f"the arms did not answer the same question: {reasons[0]}", reasons
         )
-    padded = any(micro.padded for micro in theirs.micros)
-    judged = [measure for measure in measures if is_judged(measure, padded)]
+    judged = [measure for measure in measures if is_judged(measure, theirs)]
     ratios = {id(measure): ratio_of(measure, floor) for measure in judged}
     stages = _worst_by_stage(judged, ratios, floor)
     both_nan = [m for m in judged if m.problem == "nonfinite" and not (_finite(m.theirs) or _finite(m.ours))]
