@@ -8,7 +8,8 @@ OrpoCompatError                 anything a user can mend; the command line shows
 |-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
 |-- PackingRefused              a model or batch that packed rows cannot serve; the trainer takes the padded path
 |-- NonFiniteLoss (ArithmeticError)  a pair's log-probabilities are NaN or infinite (nan_policy="raise")
-`-- RunError (ValueError)       a run folder that is missing, incomplete, or would be overwritten
+`-- RunError (ValueError)       a run folder that is missing or incomplete
+    `-- RunExists               a run folder that holds a run already
 """
 
 from __future__ import annotations
@@ -49,7 +50,11 @@ class NonFiniteLoss(OrpoCompatError, ArithmeticError):
 
 
 class RunError(OrpoCompatError, ValueError):
-    """A run folder is missing, incomplete, or holds a run that would be overwritten."""
+    """A run folder is missing or incomplete."""
+
+
+class RunExists(RunError):
+    """A run folder holds an earlier run, which would be overwritten; nothing was changed."""
 
 
 class SpellingWarning(UserWarning):

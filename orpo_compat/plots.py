@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,12 @@ def _figure(history: History, panels: Sequence[Panel]) -> Any:
 
     columns = 1 if len(panels) == 1 else 2
     rows = -(-len(panels) // columns)
-    figure = Figure(figsize=(6.4 * columns, 3.6 * rows), layout="constrained")
+    width, height = 6.4 * columns, 3.6 * rows
+    figure = Figure(figsize=(width, height))
+    # Fixed margins in inches: matplotlib's automatic layouts take as long again as the drawing.
+    figure.subplots_adjust(
+        left=0.75 / width, right=1 - 0.2 / width, bottom=0.5 / height, top=1 - 0.75 / height, wspace=0.17, hspace=0.56
+    )
     FigureCanvasAgg(figure)
     for index, panel in enumerate(panels, start=1):
         _draw(figure.add_subplot(rows, columns, index), history, panel)
@@ -125,9 +131,16 @@ def _curve(axes: Any, series: Series, colour: str, label: str, *, dotted: bool) 
     if dotted or len(series) < 3:
         axes.plot(series.steps, series.values, ":o", color=colour, markersize=4, linewidth=1.4, label=label)
         return
-    smooth = _smoothed(series.values)
+    smooth = [] if _is_exact(series) else _smoothed(series.values)
     axes.plot(series.steps, series.values, color=colour, alpha=0.3, linewidth=0.9, label=None if smooth else label)
     axes.plot(series.steps, smooth or series.values, color=colour, linewidth=1.7, label=label)
+
+
+def _is_exact(series: Series) -> bool:
+    """Whether the curve is a schedule rather than a measurement: it bends by a hundredth of its range at most."""
+    gaps = [b - a for a, b in pairwise(series.values)]
+    bends = [abs(b - a) for a, b in pairwise(gaps)]
+    return max(bends, default=0.0) <= 1e-2 * (max(series.values) - min(series.values))
 
 
 def _smoothed(values: Sequence[float]) -> list[float]:

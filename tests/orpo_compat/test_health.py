@@ -182,7 +182,7 @@ def poisoned() -> tuple[Rows, Any]:
 
 def test_a_row_that_makes_nan_is_named() -> None:
     data, model = poisoned()
-    trainer, health = train(data, model=model)
+    trainer, _ = train(data, model=model)
     with pytest.raises(NonFiniteLoss, match="row 79") as caught:
         trainer.train()
     incident = {"step": trainer.state.global_step, "incident": str(caught.value)}

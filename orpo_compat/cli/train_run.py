@@ -1,0 +1,300 @@
+"""One training run from request to folder: load, train, save, picture, report. The command `train` calls `run`."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orpo_compat import models
+from orpo_compat.batching import end_at, split_total_batch
+from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.cli.live import RunView
+from orpo_compat.cli.train_data import Gathered, gather
+from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
+from orpo_compat.config import ORPOConfig
+from orpo_compat.errors import NonFiniteLoss, RunError, RunExists
+from orpo_compat.health import Diagnosis, diagnose
+from orpo_compat.health_callback import HealthCallback
+from orpo_compat.history import METRICS_FILE, RUN_FILE, History, read_history
+from orpo_compat.plots import save_plots
+from orpo_compat.run_folder import RunRecorder, latest_checkpoint, versions, write_run
+from orpo_compat.run_report import write_report
+from orpo_compat.trainer import ORPOTrainer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+DEFAULT_MAX_LENGTH = 1024
+
+
+@dataclass
+class Run:
+    """A run on its way; what is known of it goes to `run.json` at every turn."""
+
+    request: TrainRequest
+    folder: Path
+    console: Console
+    main: bool
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The command's own options."""
+        return self.request.settings
+
+    def note(self, **facts: Any) -> None:
+        """Add to `run.json`."""
+        self.record |= facts
+        if self.main:
+            write_run(self.folder, self.record)
+
+
+def run(request: TrainRequest, console: Console) -> ExitCode:
+    """Train as requested.
+
+    Returns:
+        DONE, or FINDINGS when the run ended with numbers that are not finite.
+
+    Raises:
+        OrpoCompatError: the request cannot be carried out; nothing was trained.
+        KeyboardInterrupt: passed on after the folder was brought up to date.
+    """
+    request.settings.required()
+    this = Run(request, Path(request.settings.output), console, main=int(os.environ.get("RANK", "0")) == 0)
+    checkpoint = _prepare_folder(this)
+    begun = time.monotonic()
+    values = config_values(request, world_size=int(os.environ.get("WORLD_SIZE", "1")))
+    model, tokenizer = _load(this, values)
+    max_length = int(values.get("max_length") or DEFAULT_MAX_LENGTH)
+    data = gather(this.settings, seed=int(values.get("seed", 42)), tokenizer=tokenizer, max_length=max_length)
+    _tell_data(this, data)
+    trainer, view, health = _trainer(this, values, model, tokenizer, data)
+    this.note(status="running", **_facts(this, trainer, data), timings={"load_s": time.monotonic() - begun})
+    recorder = RunRecorder(this.folder, keep_until=_step_of(checkpoint))
+    trainer.add_callback(recorder)
+    return _train(this, trainer, view, health, recorder, checkpoint)
+
+
+def config_values(request: TrainRequest, *, world_size: int) -> dict[str, Any]:
+    """The arguments of `ORPOConfig` for a request: what was given, and what follows from it."""
+    import torch
+
+    settings, values = request.settings, dict(request.config)
+    if settings.total_batch_size is not None:
+        per_device = values.get("per_device_train_batch_size")
+        values |= split_total_batch(settings.total_batch_size, per_device=per_device, world_size=world_size)
+    if settings.learning_rate_end is not None:
+        schedule, kwargs = values.get("lr_scheduler_type"), values.get("lr_scheduler_kwargs")
+        values |= end_at(settings.learning_rate_end, scheduler=schedule, kwargs=kwargs)
+    # About a hundred points on every curve, whatever the run's length; TRL's every ten steps hides short runs.
+    values.setdefault("logging_steps", 0.01)
+    values.setdefault("report_to", "none")
+    if not torch.cuda.is_available():
+        values.setdefault("dataloader_pin_memory", False)
+    return {**values, "output_dir": settings.output, "disable_tqdm": True, "remove_unused_columns": False}
+
+
+def _prepare_folder(this: Run) -> Path | None:
+    """Make the folder ready; the checkpoint to go on from, if any."""
+    settings = this.settings
+    if settings.resume_from:
+        checkpoint = Path(settings.resume_from)
+        if not (checkpoint / "trainer_state.json").is_file():
+            raise RunError(f"{checkpoint}: no checkpoint (no trainer_state.json).\n  Next: give a checkpoint-N folder.")
+        return checkpoint
+    if settings.resume:
+        return latest_checkpoint(this.folder)
+    held = [name for name in (RUN_FILE, METRICS_FILE, "model.safetensors") if (this.folder / name).exists()]
+    if held and not settings.overwrite and this.main:
+        raise RunExists(
+            f"{this.folder}: holds an earlier run ({', '.join(held)}).\n"
+            "  Next: --resume to go on with it, --overwrite to replace it, or another --output."
+        )
+    this.folder.mkdir(parents=True, exist_ok=True)
+    return None
+
+
+def _step_of(checkpoint: Path | None) -> int | None:
+    if checkpoint is None:
+        return None
+    import json
+
+    return int(json.loads((checkpoint / "trainer_state.json").read_text("utf-8"))["global_step"])
+
+
+def _load(this: Run, values: dict[str, Any]) -> tuple[Any, Any]:
+    settings = this.settings
+    adapter = settings.lora_r is not None
+    dtype = settings.dtype or ("auto" if adapter or settings.load_in_4bit else None)
+    kwargs = models.init_kwargs(attention=settings.attn, load_in_4bit=settings.load_in_4bit, dtype=dtype)
+    if settings.load_in_4bit:
+        kwargs["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
+    kwargs |= values.pop("model_init_kwargs", None) or {}
+    if values.get("trust_remote_code"):
+        kwargs.setdefault("trust_remote_code", True)
+    if this.main:
+        this.console.print(f"loading {settings.model} ...", style="dim", markup=False)
+    return models.load(settings.model, kwargs, tokenizer_name=settings.tokenizer)
+
+
+def _trainer(
+    this: Run, values: dict[str, Any], model: Any, tokenizer: Any, data: Gathered
+) -> tuple[ORPOTrainer, RunView, HealthCallback | None]:
+    from transformers import PrinterCallback, ProgressCallback
+
+    settings = this.settings
+    if data.held_out:
+        _evaluate_by_default(values)
+    lora = settings.lora_r and models.LoraChoice(
+        settings.lora_r,
+        settings.lora_alpha,
+        settings.lora_dropout,
+        tuple(part.strip() for part in settings.lora_target_modules.split(",")),
+        settings.use_dora,
+    )
+    trainer = ORPOTrainer(
+        model,
+        ORPOConfig(**values),
+        train_dataset=data.dataset(data.train),
+        eval_dataset=data.dataset(data.held_out),
+        processing_class=tokenizer,
+        peft_config=lora.config() if lora else None,
+    )
+    for noisy in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(noisy)
+    health = HealthCallback(report=_health_line(this)) if settings.health else None
+    if health is not None:
+        trainer.add_callback(health)
+    title = f"{settings.model} on {len(data.train)} pairs"
+    view = RunView(this.console, title=title, tokens_per_pair=_tokens_per_pair(trainer), live=settings.live)
+    trainer.add_callback(view)
+    return trainer, view, health
+
+
+def _evaluate_by_default(values: dict[str, Any]) -> None:
+    if not {"eval_strategy", "evaluation_strategy"} & values.keys():
+        values["eval_strategy"] = "steps"
+        values.setdefault("eval_steps", 0.1)
+    if values.get("load_best_model_at_end") and "save_strategy" not in values:
+        values["save_strategy"] = values.get("eval_strategy", "steps")
+        values.setdefault("save_steps", values.get("eval_steps", 0.1))
+
+
+def _tokens_per_pair(trainer: ORPOTrainer) -> float:
+    rows: Any = trainer.train_dataset
+    tokens: int = sum(len(ids) for side in ("chosen", "rejected") for ids in rows[f"{side}_input_ids"])
+    return tokens / max(1, len(rows))
+
+
+def _health_line(this: Run) -> Callable[[Diagnosis], None]:
+    def say(diagnosis: Diagnosis) -> None:
+        this.console.print(f"! {diagnosis.title}: {diagnosis.evidence[0]}", style="yellow", markup=False)
+        this.console.print(f"  Try: {diagnosis.remedies[0]}", style="dim", markup=False)
+
+    return say
+
+
+def _facts(this: Run, trainer: ORPOTrainer, data: Gathered) -> dict[str, Any]:
+    model: Any = trainer.model
+    trained: int = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+    config = {name: value for name, value in trainer.args.to_dict().items() if value is not None}
+    return {
+        "command": this.request.as_yaml(),
+        "settings": {**config, "model": this.settings.model, "lora": this.settings.lora_r is not None},
+        "versions": versions(),
+        "device": str(trainer.args.device),
+        "processes": trainer.args.world_size,
+        "weights": {"all": sum(weight.numel() for weight in model.parameters()), "trained": trained},
+        "data": {**data.report, "trimmed": trainer.data_report.counts},
+    }
+
+
+def _tell_data(this: Run, data: Gathered) -> None:
+    if not this.main:
+        return
+    report = data.report
+    text = f"{report['rows']} rows: {report['train_pairs']} pairs to train on, {report['held_out_pairs']} held out"
+    left = [f"{at['pairs']} {reason}" for reason, at in report["dropped"].items()]
+    this.console.print(text + (f"; left out: {', '.join(left)}" if left else ""), markup=False)
+    for note in (report["layout"], *report["notes"]):
+        this.console.print(f"  {note}", style="dim", markup=False)
+
+
+def _train(
+    this: Run,
+    trainer: ORPOTrainer,
+    view: RunView,
+    health: HealthCallback | None,
+    recorder: RunRecorder,
+    checkpoint: Path | None,
+) -> ExitCode:
+    begun = time.monotonic()
+    status, code = "finished", ExitCode.DONE
+    try:
+        trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
+    except NonFiniteLoss as error:
+        view.close()
+        status, code = "not finite", ExitCode.FINDINGS
+        recorder.append({"step": trainer.state.global_step, "incident": str(error)})
+    except KeyboardInterrupt:
+        view.close()
+        _wrap_up(this, "interrupted", time.monotonic() - begun, health)
+        raise
+    else:
+        _save(this, trainer)
+    _wrap_up(this, status, time.monotonic() - begun, health)
+    if status == "not finite" and this.main:
+        this.console.print("The weights are not saved: an update with NaN would have spoilt them.", markup=False)
+    return code
+
+
+def _save(this: Run, trainer: ORPOTrainer) -> None:
+    if trainer.eval_dataset is not None and not _just_evaluated(trainer):
+        trainer.evaluate()
+    trainer.save_model(str(this.folder))
+    trainer.save_state()
+    if this.settings.merge_lora and this.main:
+        merged: Any = trainer.accelerator.unwrap_model(trainer.model)
+        merged.merge_and_unload().save_pretrained(this.folder / "merged")
+        tokenizer: Any = trainer.processing_class
+        tokenizer.save_pretrained(this.folder / "merged")
+    if trainer.args.push_to_hub:
+        trainer.push_to_hub()
+
+
+def _just_evaluated(trainer: ORPOTrainer) -> bool:
+    logged = [entry for entry in trainer.state.log_history if entry.get("step") == trainer.state.global_step]
+    return any("eval_loss" in entry for entry in logged)
+
+
+def _wrap_up(this: Run, status: str, seconds: float, health: HealthCallback | None) -> None:
+    """Bring the folder up to date, however the run ended."""
+    if not this.main:
+        return
+    this.note(status=status)
+    history = read_history(this.folder)
+    found = diagnose(history) if health is not None else []
+    if health is not None and this.settings.health:
+        for diagnosis in found:
+            if diagnosis.code not in health.found:
+                _health_line(this)(diagnosis)
+    timings = {**this.record.get("timings", {}), "train_s": round(seconds, 3)}
+    this.note(timings=timings, final=final_metrics(history), troubles=[diagnosis.as_dict() for diagnosis in found])
+    pictures = save_plots(history, this.folder / "plots") if this.settings.plots else []
+    page = write_report(this.folder, history, this.record, curves=this.settings.plots)
+    this.console.print(f"{status} after {seconds:.1f} s; {this.folder}/", markup=False)
+    told = [f"report {page.name}", f"{len(pictures)} plots in plots/", RUN_FILE, METRICS_FILE]
+    this.console.print(f"  {', '.join(told)}", style="dim", markup=False)
+
+
+def final_metrics(history: History) -> dict[str, dict[str, float]]:
+    """The last value of every metric, train and eval."""
+    phases: dict[str, dict[str, float]] = {}
+    for phase in ("train", "eval"):
+        series = {name: history.series(name, phase) for name in history.names}
+        phases[phase] = {name: values.values[-1] for name, values in series.items() if len(values)}
+    return phases
