@@ -37,7 +37,8 @@ def _patterns(root: str) -> _Patterns:
     package = rb"(?<![\w.])" + name + rb"\.experimental\.orpo\b"
     imports = rb"\bfrom\s+" + name + rb"(?:\.\w+)*\s+import\s[\s(\\]*[^()#;:]{0,400}?\b(?:" + names + rb"|orpo)\b"
     orpo = rb"\borpo[ _-]?(?:trainer|config)\b"
-    prose = (rb"\b" + name + rb"\b[^\r\n]*?" + orpo, orpo + rb"[^\r\n]*?\b" + name + rb"\b")
+    package_word = rb"(?<![\w.])" + name + rb"\b"
+    prose = (package_word + rb"[^\r\n]*?" + orpo, orpo + rb"[^\r\n]*?" + package_word)
     if root == OURS:
         return _Patterns((re.compile(dotted), re.compile(imports)), ())
     return _Patterns(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 import libcst as cst
-from libcst.metadata import ByteSpanPositionProvider
+from libcst.metadata import ByteSpanPositionProvider, CodeSpan
 from libcst.metadata.span_provider import SpanProvidingCodegenState, byte_length_in_utf8
 
 from codemods.decode import Decoded
@@ -88,11 +88,12 @@ def _part_fields(kind: type[cst.CSTNode]) -> tuple[str, ...]:
     return tuple(name for name in names if not name.startswith("whitespace") and name not in _PUNCTUATION)
 
 
-_PUNCTUATION = frozenset(
-    "asynchronous colon comma default_indent default_newline dot encoding equal footer has_trailing_newline header "
-    "indent lbrace lbracket leading_lines lines_after_decorators lines_after_module_docstring lpar newline operator "
-    "rbrace rbracket rpar semicolon separator star start trailing_whitespace".split()  # noqa: SIM905
-)
+_NOT_WALKED = """
+    asynchronous colon comma default_indent default_newline dot encoding equal footer has_trailing_newline header
+    indent lbrace lbracket leading_lines lines_after_decorators lpar newline operator rbrace rbracket rpar semicolon
+    separator star start trailing_whitespace
+"""
+_PUNCTUATION = frozenset(_NOT_WALKED.split())
 
 
 def _spans(tree: cst.Module) -> tuple[dict[cst.CSTNode, Span], str]:
@@ -108,8 +109,13 @@ def _spans(tree: cst.Module) -> tuple[dict[cst.CSTNode, Span], str]:
         get_length=byte_length_in_utf8,
     )
     tree._codegen(state)
-    found = {node: (span.start, span.start + span.length) for node, span in provider._computed.items()}
+    found = {node: _as_span(span) for node, span in provider._computed.items()}
     return found, "".join(state.tokens)
+
+
+def _as_span(found: object) -> Span:
+    assert isinstance(found, CodeSpan)
+    return found.start, found.start + found.length
 
 
 def ast_accepts(text: str) -> bool:

@@ -50,6 +50,9 @@ def hidden_mention(context: Context, node: cst.CSTNode) -> bool:
     value = literal(node)
     if value is None or (isinstance(node, cst.SimpleString) and "\\" not in node.value):
         return False
+    start, end = context.syntax.span(node)
+    if any(one.exact for one in mentions(context.source.utf8[start:end], context.move.source_root)):
+        return False
     return any(one.exact for one in mentions(value.encode("utf-8", "replace"), context.move.source_root))
 
 

@@ -26,7 +26,7 @@ RULE = Rule(
     phase=Phase.REPORT,
 )
 
-_PROBE = re.compile(r"find_spec|find_loader|hasattr\s*\(|available|(?i:has_|have_|with_)trl|in\s+sys\.modules")
+_PROBE = re.compile(r"find_spec|find_loader|hasattr\s*\(|available|(?i:(?:has|have|with)_trl)|in\s+sys\.modules")
 _IMPORT_ERRORS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "RuntimeError", "AttributeError"}
 
 

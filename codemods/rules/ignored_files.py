@@ -1,6 +1,7 @@
 """Leave files alone that say so.
 
-``# orpo-compat: ignore-file`` with a reason is for files that must keep TRL, such as a comparison of the two.
+``# orpo-compat: ignore-file`` with a reason is for files that must keep TRL whatever its release does with ORPO, such
+as a comparison of the two trainers; ``# orpo-compat: ignore`` does the same for a line or a statement.
 """
 
 from __future__ import annotations

@@ -1,0 +1,27 @@
+"""Imports whose module is a string."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.codemods.checks import check_noop, check_refuses
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import importlib\nm = importlib.import_module('trl.experimental.orpo')\n",
+        "import importlib\nm = importlib.import_module('trl')\nC = m.ORPOConfig\n",
+        "C = __import__('trl').ORPOConfig\n",
+        "C = getattr(__import__('trl'), 'ORPOConfig')\n",
+        "C = __import__('trl.trainer', fromlist=['ORPOConfig']).ORPOConfig\n",
+        "C = lazily('trl', 'ORPOConfig')\n",
+        "import pytest\no = pytest.importorskip('trl.trainer.orpo_trainer')\n",
+    ],
+)
+def test_a_module_named_by_a_string_is_reported(source: str) -> None:
+    check_refuses(source, "OC102")
+
+
+def test_loading_trl_for_something_else_is_not() -> None:
+    check_noop("import importlib\nm = importlib.import_module('trl')\nm.SFTTrainer\n\n\nclass ORPOTrainer: ...\n")
