@@ -303,7 +303,8 @@ def _compare_logs(theirs: Trace, ours: Trace) -> Iterator[Measure]:
 def _mean_of_micros(trace: Trace, step: int) -> bool:
     """Whether a step's logged accuracy is the mean of its micro-batches', each of which counts its own pairs."""
     micros = [micro for micro in trace.micros if micro.step == step]
-    logged: dict[str, float] = next((log["logs"] for log in trace.logs if log["step"] == step + 1 and "loss" in log["logs"]), {})
+    logs = (log["logs"] for log in trace.logs if log["step"] == step + 1 and "loss" in log["logs"])
+    logged: dict[str, float] = next(logs, {})
     if not micros or "rewards/accuracies" not in logged or not all(counts_its_pairs(micro) for micro in micros):
         return False
     mean = sum(micro.metrics["rewards/accuracies"] for micro in micros) / len(micros)
