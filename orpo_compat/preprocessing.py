@@ -6,6 +6,7 @@ Knows no model. Subclasses that override ``tokenize_row`` get their rows one by 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -13,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pyarrow.compute as pc
+from datasets.fingerprint import Hasher
 
+from orpo_compat import __version__
 from orpo_compat.data import to_text
 from orpo_compat.loss import IGNORE_INDEX
 from orpo_compat.tokenization import RowNote, TokenizationRules, tokenize_pairs
@@ -142,6 +145,8 @@ class Preprocessor:
         if self.tokenize_row is not None:
             data = data.map(render, batched=True, fn_kwargs={"tokenizer": self.tokenizer}, **options)
             return data.map(self.tokenize_row, **options)
+        if not streaming:
+            options["new_fingerprint"] = self._fingerprint(data)
         data = data.map(
             render_and_tokenize,
             batched=True,
@@ -155,6 +160,25 @@ class Preprocessor:
             if self.length_column is not None and self.length_column not in data.column_names:
                 data = data.add_column(self.length_column, pair_sizes(data))
         return data.remove_columns("row_note")
+
+    def _fingerprint(self, data: Any) -> str:
+        """Name the result by what it depends on, so that a second run finds it in the cache of ``datasets``."""
+        parts = (data._fingerprint, render_and_tokenize.__qualname__, __version__, self.rules)
+        return Hasher.hash((*parts, tokenizer_content(self.tokenizer)))
+
+
+def tokenizer_content(tokenizer: Any) -> Any:
+    """Return what a tokenizer's ids depend on, without the state that merely using it changes.
+
+    A fast tokenizer remembers the last call's padding and truncation, so its pickle differs once it has been used.
+    """
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    if backend is None:
+        return tokenizer
+    content = json.loads(backend.to_str())
+    content.update(truncation=None, padding=None)
+    special = (tokenizer.bos_token_id, tokenizer.eos_token_id, tokenizer.chat_template)
+    return type(tokenizer).__name__, json.dumps(content, sort_keys=True), special
 
 
 def pair_sizes(data: Any) -> list[int]:
