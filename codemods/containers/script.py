@@ -11,11 +11,12 @@ from dataclasses import replace
 
 from codemods.containers.blocks import Block, BlockHost, CodeLine, physical_lines
 from codemods.containers.installs import report_installs
+from codemods.containers.marimo_app import flattened
 from codemods.containers.mentions import Places
 from codemods.containers.task import Task
 from codemods.containers.virtual import Piece, UnmappableEdit, Virtual, map_back
 from codemods.edits import Edit
-from codemods.findings import Finding
+from codemods.findings import Finding, Severity
 from codemods.rewrite import Rewrite
 
 _HEADER = re.compile(
@@ -28,7 +29,7 @@ def rewrite_python(task: Task) -> Rewrite:
     """A module or script, with its inline dependency list and, for setup.py, its requirement lists."""
     from codemods.manifests.edit import rewrite_manifest
 
-    done = task.apply_rules(task.source)
+    done = _rules_applied(task)
     uses_ours = b"orpo_compat" in (done.result if task.forward else done.source)
     listed = [rewrite_manifest(task), *([_rewrite_header(task)] if uses_ours else [])]
     edits = [*done.edits, *(edit for part in listed for edit in part.edits)]
@@ -38,6 +39,26 @@ def rewrite_python(task: Task) -> Rewrite:
     if task.forward:
         remarks += _shell_comments(task) + _pairing(task, changed=bool(done.edits))
     return task.result(tuple(edits), (*findings, *remarks))
+
+
+def _rules_applied(task: Task) -> Rewrite:
+    """The rules' edits; for a marimo app, those of its cells as one namespace."""
+    flat = flattened(task.source)
+    if flat is not None:
+        done = task.apply_rules(flat)
+        if all(task.source[edit.start : edit.end] == edit.old for edit in done.edits):
+            return task.result(done.edits, (*done.findings, *_stale_signatures(task, done)))
+    return task.apply_rules(task.source)
+
+
+def _stale_signatures(task: Task, done: Rewrite) -> list[Finding]:
+    """Cells that now share another module than their parameters and return values say."""
+    imported = re.search(rb"(?m)^[ \t]*import orpo_compat\b", done.result)
+    if imported is None or not done.edits:
+        return []
+    line, column = Places(done.result).at(imported.start())
+    message = "The cells' parameters and return values still name the old module; marimo does not read them."
+    return [Finding("OC117", task.path, line, column, message, "`marimo check --fix` renews them.", Severity.INFO)]
 
 
 def _rewrite_header(task: Task) -> Rewrite:
