@@ -22,7 +22,6 @@ from codemods.findings import Finding, Severity
 from codemods.journal import Entry
 from codemods.local_packages import LocalPackages, find_local_packages
 from codemods.options import Direction, Options
-from codemods.pins import find_pin
 
 _POOL_PAYS_FROM = 8
 """Candidates below this are done before a second process has imported libcst (0.11 s)."""
@@ -181,12 +180,18 @@ def make_plan(
     lists = [item for item in open_to_change if _lists_packages(item)]
     sources = [item for item in open_to_change if item not in lists]
     if options.trl_version is None:
-        options = dataclasses.replace(options, trl_version=find_pin(lists))
+        options = dataclasses.replace(options, trl_version=_pinned(lists))
     desk.rewrite(sources, options)
     in_use = desk.files or any(finding.code != "OC114" for finding in desk.findings)
     if in_use or any(b"orpo_compat" in item.source for item in sources):
         desk.rewrite(lists, _while_trl_is_used(desk, options) if options.drop_trl else options)
     return desk.finished()
+
+
+def _pinned(lists: Sequence[Candidate]) -> str | None:
+    from codemods.trl_version import release_of
+
+    return release_of((item.path, item.source) for item in lists)
 
 
 def _while_trl_is_used(desk: _Desk, options: Options) -> Options:
