@@ -196,13 +196,15 @@ def _spec(options: Options, scenario: str) -> Spec:
 
 
 def _folder(options: Options, spec: Spec, several: bool) -> Path:
+    # Absolute, because the arms run in a folder of their own.
     if options.output is not None:
-        base = options.output / spec.scenario if several else options.output
+        base = options.output.resolve() / spec.scenario if several else options.output.resolve()
         base.mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(prefix="run-", dir=base))
     if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        return Path(tempfile.mkdtemp(prefix=f"{options.json.stem}-traces-", dir=options.json.parent))
+        beside = options.json.resolve().parent
+        beside.mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(prefix=f"{options.json.stem}-traces-", dir=beside))
     from parity.environments import cache_folder
 
     runs = cache_folder() / "runs"
