@@ -21,7 +21,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from pairs import load_pairs, save_tokenizer  # noqa: E402  # this folder is no package
+from pairs import load_pairs, save_tokenizer, short_prompts  # noqa: E402  # this folder is no package
 
 # The shape of SmolLM-135M.
 MODEL: dict[str, Any] = {
@@ -63,9 +63,10 @@ def main() -> int:
     options = parse_options()
     task = base_task(options)
     with tempfile.TemporaryDirectory() as folder:
-        pairs = load_pairs(options.data, options.pairs)
+        pairs, tokenizer_file = load_pairs(options.data), Path(folder, "tokenizer.json")
+        save_tokenizer(pairs, tokenizer_file)
+        pairs = short_prompts(pairs, tokenizer_file, task["settings"]["max_length"] - 32)[: options.pairs]
         Path(folder, "pairs.json").write_text(json.dumps(pairs), encoding="utf-8")
-        save_tokenizer(pairs, Path(folder, "tokenizer.json"))
         task |= {"pairs": f"{folder}/pairs.json", "tokenizer": f"{folder}/tokenizer.json"}
         runs: list[dict[str, Any]] = []
         for number in range(options.rounds):

@@ -16,20 +16,20 @@ RESPONSE_QUANTILES = (10, 500, 1450, 2250, 4800)
 SYLLABLES = ("ra", "ten", "lo", "mi", "sor", "ve", "ka", "dun", "el", "po", "shi", "an", "gre", "tu", "ble", "ix")
 
 
-def load_pairs(path: Path | None, count: int) -> list[dict[str, str]]:
-    """Return ``count`` rows of prompt, chosen and rejected, shuffled with a fixed seed.
+def load_pairs(path: Path | None) -> list[dict[str, str]]:
+    """Return rows of prompt, chosen and rejected, shuffled with a fixed seed.
 
     Raises:
         ValueError: the file holds no such rows; it must be a JSON list of ShareGPT pairs.
     """
     if path is None:
-        return sample_pairs(count)
+        return sample_pairs(300)
     rows = json.loads(path.read_text(encoding="utf-8"))
     if not rows or not {"conversations", "chosen", "rejected"} <= set(rows[0]):
         raise ValueError(f"{path}: expected a JSON list of rows with conversations, chosen and rejected")
     pairs = [_flatten(row) for row in rows]
     random.Random(0).shuffle(pairs)
-    return pairs[:count]
+    return pairs
 
 
 def _flatten(row: dict[str, Any]) -> dict[str, str]:
@@ -53,8 +53,16 @@ def sample_pairs(count: int) -> list[dict[str, str]]:
     ]
 
 
-def save_tokenizer(pairs: list[dict[str, str]], path: Path, size: int = 8192) -> int:
-    """Learn byte-pair merges from the pairs and write the tokenizer; return its vocabulary size."""
+def short_prompts(pairs: list[dict[str, str]], tokenizer_file: Path, limit: int) -> list[dict[str, str]]:
+    """Leave out the pairs whose prompt would fill ``max_length``: TRL's loss of them is NaN, and so is all after."""
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    return [pair for pair in pairs if len(tokenizer.encode(pair["prompt"]).ids) <= limit]
+
+
+def save_tokenizer(pairs: list[dict[str, str]], path: Path, size: int = 8192) -> None:
+    """Learn byte-pair merges from the pairs and write the tokenizer."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     tokenizer = Tokenizer(models.BPE())
@@ -63,4 +71,3 @@ def save_tokenizer(pairs: list[dict[str, str]], path: Path, size: int = 8192) ->
     trainer = trainers.BpeTrainer(vocab_size=size, special_tokens=["<pad>", "<s>", "</s>"], show_progress=False)
     tokenizer.train_from_iterator((text for pair in pairs for text in pair.values()), trainer)
     tokenizer.save(str(path))
-    return int(tokenizer.get_vocab_size())

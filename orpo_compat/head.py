@@ -9,7 +9,7 @@ Shapes: ``M`` rows (one hidden state, one target), ``D`` hidden size, ``V`` voca
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -19,6 +19,8 @@ from torch import Tensor
 # One block's float32 logits: small enough for a CPU's shared cache, large enough to keep a GPU busy.
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _NARROWEST_BLOCK = 512
+# Logits that the forward walk keeps for the second one, in bytes: what is kept is not computed twice.
+_KEPT_BYTES = {"cpu": 96 << 20, "cuda": 512 << 20}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +60,7 @@ def token_logps(
     *,
     rule: LogitRule = LogitRule(),
     with_means: bool = False,
+    into_grad: bool = False,
 ) -> HeadResult:
     """Compute each target's log-probability under a linear head.
 
@@ -66,12 +69,14 @@ def token_logps(
         weight_VD: The head's weight; frozen weights get no gradient, and then no logit is computed twice.
         rule: What the model does to the head's output before it is a logit.
         with_means: Also average each row's logits (soft-capped heads; a linear head's mean needs no logits).
+        into_grad: Add the weight's gradient to its ``.grad`` block by block instead of handing autograd a second
+            tensor of the vocabulary's size. Only for a plain leaf that nothing watches, and a plain ``backward()``.
     """
     device = hidden_MD.device.type
     dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else hidden_MD.dtype
     with torch.autocast(device, enabled=False):
         logps_M, means_M = _TokenLogps.apply(  # type: ignore[no-untyped-call]  # torch leaves it untyped
-            hidden_MD.to(dtype), weight_VD, bias_V, targets_M, rule, with_means, torch.is_grad_enabled()
+            hidden_MD.to(dtype), weight_VD, bias_V, targets_M, rule, with_means, torch.is_grad_enabled(), into_grad
         )
     return HeadResult(logps_M, means_M)
 
@@ -83,17 +88,38 @@ def block_width(num_rows: int, device: str) -> int:
 
 
 def _blocks(
-    hidden_MD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, rule: LogitRule
+    hidden_MD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, kept: Sequence[Tensor] = ()
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield each block's span, its weight in the compute dtype, and its float32 logits of shape ``(M, W)``."""
+    """Yield each block's span, its weight in the compute dtype, and the head's output of shape ``(M, W)``.
+
+    The first blocks come from ``kept`` instead of a product.
+    """
     width = block_width(len(hidden_MD), hidden_MD.device.type)
-    for start in range(0, len(weight_VD), width):
+    for index, start in enumerate(range(0, len(weight_VD), width)):
         span = slice(start, min(start + width, len(weight_VD)))
         weight_WD = weight_VD[span].to(hidden_MD.dtype)
+        if index < len(kept):
+            yield span, weight_WD, kept[index]
+            continue
         raw_MW = hidden_MD @ weight_WD.T
         if bias_V is not None:
             raw_MW += bias_V[span].to(raw_MW.dtype)
-        yield span, weight_WD, rule.apply(raw_MW)
+        yield span, weight_WD, raw_MW
+
+
+class _Keep:
+    """Collects the first blocks' outputs within the budget."""
+
+    def __init__(self, device: str) -> None:
+        self.blocks: list[Tensor] = []
+        self._left = _KEPT_BYTES.get(device, _KEPT_BYTES["cuda"])
+
+    def offer(self, raw_MW: Tensor) -> None:
+        """Keep a block if it still fits; once one did not, none after it is kept."""
+        self._left -= raw_MW.numel() * raw_MW.element_size()
+        if self._left >= 0:
+            # The forward walk works on float32 blocks in place.
+            self.blocks.append(raw_MW.clone() if raw_MW.dtype == torch.float32 else raw_MW)
 
 
 def _inside(targets_M: Tensor, span: slice) -> tuple[Tensor, Tensor]:
@@ -167,18 +193,22 @@ class _TokenLogps(torch.autograd.Function):
         rule: LogitRule,
         with_means: bool,
         with_grad: bool,
+        into_grad: bool,
     ) -> tuple[Tensor, Tensor]:
         trains_head = weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad)
         frozen = with_grad and hidden_MD.requires_grad and not trains_head
         walk = _Walk(hidden_MD, targets_M, rule, means=with_means, rows=frozen)
-        for span, weight_WD, logits_MW in _blocks(hidden_MD, weight_VD, bias_V, rule):
-            walk.take(span, weight_WD, logits_MW)
-        ctx.rule, ctx.frozen = rule, frozen
+        keep = _Keep(hidden_MD.device.type)
+        for span, weight_WD, raw_MW in _blocks(hidden_MD, weight_VD, bias_V):
+            if with_grad and not frozen:
+                keep.offer(raw_MW)
+            walk.take(span, weight_WD, rule.apply(raw_MW))
+        ctx.rule, ctx.frozen, ctx.into_grad = rule, frozen, into_grad
         logsumexp_M = walk.logsumexp_M
         if frozen:
             ctx.save_for_backward(walk.rows())
         elif with_grad:
-            ctx.save_for_backward(hidden_MD, weight_VD, bias_V, targets_M, logsumexp_M)
+            ctx.save_for_backward(hidden_MD, weight_VD, bias_V, targets_M, logsumexp_M, *keep.blocks)
         means_M = walk.sum_M / len(weight_VD)
         ctx.mark_non_differentiable(means_M)
         return walk.target_M - logsumexp_M, means_M
@@ -188,8 +218,8 @@ class _TokenLogps(torch.autograd.Function):
         grad_M1 = grads[0].float()[:, None]
         if ctx.frozen:
             (rows_MD,) = ctx.saved_tensors
-            return grad_M1 * rows_MD, *[None] * 6
-        return *_Gradients(ctx).walk(grad_M1, ctx.rule, *ctx.saved_tensors), *[None] * 4
+            return grad_M1 * rows_MD, *[None] * 7
+        return *_Gradients(ctx).walk(grad_M1, ctx.rule, *ctx.saved_tensors), *[None] * 5
 
 
 class _Gradients:
@@ -197,6 +227,7 @@ class _Gradients:
 
     def __init__(self, ctx: Any) -> None:
         self.needs_hidden, self.needs_weight, self.needs_bias = ctx.needs_input_grad[:3]
+        self.into_grad = ctx.into_grad
 
     def walk(
         self,
@@ -207,11 +238,13 @@ class _Gradients:
         bias_V: Tensor | None,
         targets_M: Tensor,
         logsumexp_M: Tensor,
+        *kept: Tensor,
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         grad_hidden = torch.zeros_like(hidden_MD, dtype=torch.float32) if self.needs_hidden else None
-        grad_weight = torch.empty_like(weight_VD) if self.needs_weight else None
+        grad_weight = self._weight_grad(weight_VD)
         grad_bias = torch.empty_like(bias_V) if bias_V is not None and self.needs_bias else None
-        for span, weight_WD, logits_MW in _blocks(hidden_MD, weight_VD, bias_V, rule):
+        for span, weight_WD, raw_MW in _blocks(hidden_MD, weight_VD, bias_V, kept):
+            logits_MW = rule.apply(raw_MW)
             # d logp / d logit = [is target] - p
             columns_M1, inside_M1 = _inside(targets_M, span)
             grad_MW = torch.exp(logits_MW - logsumexp_M[:, None]).mul_(-grad_M1)
@@ -223,5 +256,26 @@ class _Gradients:
             if grad_hidden is not None:
                 grad_hidden.add_(low_MW @ weight_WD)
             if grad_weight is not None:
-                grad_weight[span] = low_MW.T @ hidden_MD
-        return grad_hidden if grad_hidden is None else grad_hidden.to(hidden_MD.dtype), grad_weight, grad_bias
+                _add_product(grad_weight[span], low_MW.T, hidden_MD, fresh=not self.into_grad)
+        returned_weight = None if self.into_grad else grad_weight
+        return None if grad_hidden is None else grad_hidden.to(hidden_MD.dtype), returned_weight, grad_bias
+
+    def _weight_grad(self, weight_VD: Tensor) -> Tensor | None:
+        """Where the weight's gradient goes."""
+        if not self.needs_weight:
+            return None
+        if not self.into_grad:
+            return torch.empty_like(weight_VD)
+        if weight_VD.grad is None:
+            weight_VD.grad = torch.zeros_like(weight_VD)
+        return weight_VD.grad
+
+
+def _add_product(into: Tensor, left: Tensor, right: Tensor, *, fresh: bool) -> None:
+    """Write or add ``left @ right``, in the dtype of ``into``."""
+    if fresh:
+        into.copy_(left @ right)
+    elif into.dtype == left.dtype:
+        into.addmm_(left, right)
+    else:
+        into.add_(left @ right)

@@ -42,6 +42,8 @@ class HeadCall:
     def __init__(self, head: nn.Module, rule: LogitRule) -> None:
         self._head, self._rule = head, rule
         self._mean_weight_D: Tensor | None = None
+        self.may_write_grad = False
+        """Whether the pass will be differentiated by a plain ``backward()`` on this process alone."""
 
     @property
     def is_plain(self) -> bool:
@@ -90,6 +92,7 @@ class HeadCall:
                 packed.row_targets_M,
                 rule=self._rule,
                 with_means=self.needs_every_position,
+                into_grad=self.may_write_grad and _is_unwatched_leaf(weight),
             )
         with torch.no_grad():
             means = walked.logit_means_M if self.needs_every_position else self._linear_means(hidden_ND)
@@ -123,6 +126,11 @@ class HeadCall:
             for hidden, targets in zip(torch.split(hidden_MD, size), torch.split(targets_M, size), strict=True)
         ]
         return HeadResult(torch.cat([logps for logps, _ in chunks]), torch.cat([means for _, means in chunks]))
+
+
+def _is_unwatched_leaf(weight: Tensor) -> bool:
+    hooks = weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None)
+    return type(weight) is nn.Parameter and weight.requires_grad and weight.is_leaf and not hooks
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from orpo_compat.errors import PackingRefused
 from orpo_compat.normalization import nll_token_count
 from orpo_compat.packed_path import PackedPath, packed_terms
 from orpo_compat.padded import Batch, TrainEval, mean_logit
+from orpo_compat.recompute import fits_easily, is_selective, selective
 from orpo_compat.self_check import open_packed_path
 from orpo_compat.terms import PairTerms
 
@@ -144,12 +145,31 @@ class PackedSteps(_Base):
 
     def training_step(self, model: nn.Module, *args: Any, **kwargs: Any) -> Tensor:
         """Train on one micro-batch, releasing each group's activations before the next where nothing forbids it."""
+        path = self.packed_path()
         self._differentiates_early = self._may_differentiate_early()
+        if path is not None:
+            path.head_call.may_write_grad = self._differentiates_early and self.args.world_size == 1
+            self._recompute_little(self._bare(model))
         try:
             loss: Tensor = super().training_step(model, *args, **kwargs)
             return loss
         finally:
             self._differentiates_early = False
+            if path is not None:
+                path.head_call.may_write_grad = False
+
+    def _recompute_little(self, model: nn.Module) -> None:
+        """Turn plain gradient checkpointing into the selective kind where what that keeps fits easily.
+
+        Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say.
+        """
+        if self.args.gradient_checkpointing_kwargs is not None or is_selective(model) is not False:
+            return
+        longest_pass = 2 * (self.args.max_length or 512)
+        if not fits_easily(model, longest_pass, itemsize=2 if self.args.bf16 or self.args.fp16 else 4):
+            return
+        enable: Any = model.gradient_checkpointing_enable
+        enable(gradient_checkpointing_kwargs={"use_reentrant": False, "context_fn": selective})
 
     def _may_differentiate_early(self) -> bool:
         if self.args.nan_policy == "skip" or self.compute_loss_func is not None:

@@ -38,7 +38,11 @@ def dense_logits(hidden: Tensor, weight: Tensor, bias: Tensor | None, rule: Logi
 @pytest.mark.parametrize("rule", RULES, ids=str)
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("frozen", [False, True])
-def test_values_and_gradients_equal_the_dense_head(rule: LogitRule, bias: bool, frozen: bool) -> None:
+@pytest.mark.parametrize("kept_bytes", [0, 4 * 64 * ROWS * 3, 1 << 30])
+def test_values_and_gradients_equal_the_dense_head(
+    rule: LogitRule, bias: bool, frozen: bool, kept_bytes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(head._KEPT_BYTES, "cpu", kept_bytes)
     hidden, weight, offset, targets, upstream = problem(bias=bias)
     results = []
     for ours in (True, False):
@@ -91,7 +95,7 @@ def test_a_frozen_head_walks_the_vocabulary_once(monkeypatch: pytest.MonkeyPatch
 def test_no_block_reaches_the_full_vocabulary() -> None:
     sizes = []
     hidden, weight, _, targets, _ = problem(bias=False)
-    for _, _, logits in head._blocks(hidden, weight, None, LogitRule()):
+    for _, _, logits in head._blocks(hidden, weight, None):
         sizes.append(logits.shape[1])
     assert max(sizes) == 64
     assert sum(sizes) == VOCABULARY
@@ -119,3 +123,28 @@ def test_without_gradients_nothing_is_kept_for_backward() -> None:
     with torch.no_grad():
         logps = token_logps(hidden.requires_grad_(), weight.requires_grad_(), None, targets).logps_M
     assert logps.grad_fn is None
+
+
+def test_the_weights_gradient_can_be_added_to_what_is_there() -> None:
+    hidden, weight, _, targets, upstream = problem(bias=False)
+    expected = weight.clone().requires_grad_()
+    token_logps(hidden, expected, None, targets).logps_M.backward(upstream)
+    assert expected.grad is not None
+    ours = weight.clone().requires_grad_()
+    for passes in (1, 2):
+        token_logps(hidden.requires_grad_(), ours, None, targets, into_grad=True).logps_M.backward(upstream)
+        assert ours.grad is not None
+        torch.testing.assert_close(ours.grad, passes * expected.grad)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logps = token_logps(hidden, ours, None, targets, into_grad=True).logps_M
+    logps.backward(upstream)
+    torch.testing.assert_close(ours.grad, 3 * expected.grad, rtol=0.05, atol=0.3)
+
+
+def test_kept_logits_stay_within_their_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden, weight, _, targets, _ = problem(bias=False)
+    monkeypatch.setitem(head._KEPT_BYTES, "cpu", 4 * 64 * ROWS * 3 + 1)
+    saved: list[Tensor] = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor) or tensor, lambda tensor: tensor):
+        token_logps(hidden.requires_grad_(), weight.requires_grad_(), None, targets)
+    assert sum(tensor.shape == (ROWS, 64) for tensor in saved) == 3

@@ -18,6 +18,7 @@ from orpo_compat import ORPOConfig, ORPOTrainer, attention, head
 from orpo_compat.errors import PackingRefused
 from orpo_compat.packed_steps import PADDED_HOOKS
 from orpo_compat.packing import PairLengths, Segment
+from orpo_compat.recompute import is_selective
 from orpo_compat.self_check import check_batch, open_packed_path
 from orpo_compat.tiny_model import tiny_model, tiny_tokenizer
 
@@ -95,6 +96,27 @@ def test_always_raises_where_auto_falls_back(tmp_path: Path) -> None:
     kind = type("Own", (ORPOTrainer,), {"concatenated_forward": lambda self, *args: None})
     with pytest.raises(PackingRefused, match="concatenated_forward"):
         _ = trainer_of(tmp_path, kind, packing="always").active_path
+
+
+def test_default_checkpointing_becomes_selective_on_packed_rows(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path)
+    assert trainer.args.gradient_checkpointing
+    trainer.train()
+    assert is_selective(trainer.model) is True
+    trainer.train()
+    assert is_selective(trainer.model) is True
+
+
+def test_checkpointing_with_its_own_keywords_is_left_alone(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path, gradient_checkpointing_kwargs={"use_reentrant": False})
+    trainer.train()
+    assert is_selective(trainer.model) is False
+
+
+def test_without_checkpointing_nothing_is_recomputed(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path, gradient_checkpointing=False)
+    trainer.train()
+    assert is_selective(trainer.model) is None
 
 
 def test_an_own_odds_term_still_trains_packed_and_sees_the_whole_batch(tmp_path: Path) -> None:

@@ -1,0 +1,69 @@
+"""Keeping fewer activations than autograd would: matrix products and attention are kept, the rest is computed again.
+
+What lies between two matrix products of a transformer layer (norms, rotations, activations, casts) is most of what
+autograd keeps and little of what it computes. Recomputing exactly that halves the memory of a pass at a few per cent
+of its time, where recomputing whole layers costs a third. Bit for bit the same numbers either way.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psutil
+import torch
+from torch import nn
+from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
+
+_KEPT = {
+    getattr(torch.ops.aten, name).default
+    for name in (
+        "mm",
+        "addmm",
+        "bmm",
+        "baddbmm",
+        "_scaled_dot_product_flash_attention_for_cpu",
+        "_scaled_dot_product_flash_attention",
+        "_scaled_dot_product_efficient_attention",
+        "_scaled_dot_product_cudnn_attention",
+    )
+    if hasattr(torch.ops.aten, name)
+}
+
+
+def selective() -> tuple[Any, Any]:
+    """Return the two contexts that ``torch.utils.checkpoint`` wants as ``context_fn``."""
+    contexts: tuple[Any, Any] = create_selective_checkpoint_contexts(_policy)  # type: ignore[no-untyped-call]
+    return contexts
+
+
+def _policy(_context: Any, operation: Any, *args: Any, **_: Any) -> CheckpointPolicy:
+    # Autocast's copies of the weights live as long as the pass does anyway.
+    of_weight = operation is torch.ops.aten._to_copy.default and isinstance(args[0], nn.Parameter)
+    return CheckpointPolicy.MUST_SAVE if operation in _KEPT or of_weight else CheckpointPolicy.PREFER_RECOMPUTE
+
+
+def is_selective(model: nn.Module) -> bool | None:
+    """Say whether the model recomputes this way; None if it recomputes nothing."""
+    for module in model.modules():
+        if getattr(module, "gradient_checkpointing", False) and hasattr(module, "_gradient_checkpointing_func"):
+            function = module._gradient_checkpointing_func
+            return getattr(function, "keywords", {}).get("context_fn") is selective
+    return None
+
+
+def fits_easily(model: nn.Module, tokens: int, itemsize: int) -> bool:
+    """Say whether a pass of so many tokens may keep its matrix products: less than a third of the free memory."""
+    device = next(model.parameters()).device
+    if device.type == "cuda":
+        free = torch.cuda.mem_get_info(device)[0]
+    else:
+        free = psutil.virtual_memory().available
+    return 3 * tokens * kept_bytes_per_token(model, itemsize) < free
+
+
+def kept_bytes_per_token(model: nn.Module, itemsize: int) -> int:
+    """Estimate what a token's pass keeps this way: the output of every linear layer but the head's, in bytes."""
+    find_head: Any = getattr(model, "get_output_embeddings", None)
+    head = find_head() if find_head is not None else None
+    linears = [module for module in model.modules() if isinstance(module, nn.Linear) and module is not head]
+    return itemsize * sum(module.out_features for module in linears)
