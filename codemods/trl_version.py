@@ -14,7 +14,8 @@ from enum import IntEnum
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-from codemods.manifests.formats import format_of, lock_command, read_listing
+from codemods.manifests.formats import format_of, lock_command
+from codemods.manifests.listing import read_listing
 
 _NUMBERS = {
     "0.8": "2 3 4 5 6",

@@ -7,12 +7,12 @@ other mention is reported. Anchors, comments, quotes and order are never in dang
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Literal
 
 import yaml
 
 from codemods.containers.installs import report_installs
-from codemods.containers.kind import Kind
 from codemods.containers.mentions import DOTTED, MODULE, Places, excerpt, report_mentions
 from codemods.containers.recipes import report_frameworks, report_recipe
 from codemods.containers.task import Task
@@ -30,13 +30,34 @@ _SPLIT = re.compile(rb"(?<![\w.-])ORPO(?:Trainer|Config)(?![\w.-])")
 _MODULE_ALONE = re.compile(rb"(?:^|(?<=[\s\"'=:]))" + MODULE + rb"(?=[\s\"',]|$)")
 
 
-def rewrite_config(task: Task, kind: Kind) -> Rewrite:
-    """One YAML, JSON, TOML or environment file."""
+def rewrite_yaml(task: Task) -> Rewrite:
+    """A YAML file of any number of documents."""
+    return _rewrite(task, _yaml_scalars, "yaml")
+
+
+def rewrite_json(task: Task) -> Rewrite:
+    """A JSON file, comments allowed."""
+    return _rewrite(task, lambda source: (match.span() for match in _JSON_STRING.finditer(source)), "json")
+
+
+def rewrite_toml(task: Task) -> Rewrite:
+    """A TOML file that is no dependency list."""
+    return _rewrite(task, _toml_scalars)
+
+
+def rewrite_dotenv(task: Task) -> Rewrite:
+    """An environment, ini or properties file."""
+    return _rewrite(task, lambda source: (match.span("value") for match in _ENV_VALUE.finditer(source)))
+
+
+def _rewrite(
+    task: Task, scalars: Callable[[bytes], Iterator[tuple[int, int]]], recipe: Literal["yaml", "json"] | None = None
+) -> Rewrite:
     pattern = DOTTED if task.forward else _OURS
     target = b"orpo_compat" if task.forward else task.to.encode()
     edits = [
         Edit(match.start(1), match.end(1), match[1], target, "config")
-        for start, end in _scalars(task.source, kind)
+        for start, end in scalars(task.source)
         for match in _whole(pattern, task.source, start, end)
         if not task.shadowed
     ]
@@ -56,8 +77,8 @@ def rewrite_config(task: Task, kind: Kind) -> Rewrite:
     findings += _split_paths(task, told | {finding.line for finding in findings})
     findings += report_frameworks(task.path, task.source)
     findings += report_installs(task.path, task.source, task.source)
-    if kind in (Kind.YAML, Kind.JSON):
-        findings += report_recipe(task.path, task.source, "yaml" if kind is Kind.YAML else "json")
+    if recipe is not None:
+        findings += report_recipe(task.path, task.source, recipe)
     return task.result(tuple(edits) if task.options.configs else (), tuple(findings))
 
 
@@ -92,18 +113,6 @@ def _whole(pattern: re.Pattern[bytes], source: bytes, start: int, end: int) -> I
         before, after = source[start : match.start()], source[match.end() : end]
         if before.strip(b" \t\"'") in (b"", b"@") and after.strip(b" \t\"'") in (b"", b"()"):
             yield match
-
-
-def _scalars(source: bytes, kind: Kind) -> Iterator[tuple[int, int]]:
-    """Byte spans of the values of a file; none where it cannot be read."""
-    if kind is Kind.YAML:
-        yield from _yaml_scalars(source)
-    elif kind is Kind.JSON:
-        yield from (match.span() for match in _JSON_STRING.finditer(source))
-    elif kind is Kind.TOML:
-        yield from _toml_scalars(source)
-    else:
-        yield from (match.span("value") for match in _ENV_VALUE.finditer(source))
 
 
 def _yaml_scalars(source: bytes) -> Iterator[tuple[int, int]]:

@@ -1,27 +1,27 @@
-"""Sends each file to the code that knows its kind."""
+"""Sends each file to the code that knows its kind, and loads no more than that: most files are Python."""
 
 from __future__ import annotations
 
-from codemods.containers.configs import rewrite_config
-from codemods.containers.documents import rewrite_markdown, rewrite_rst
+from importlib import import_module
+
 from codemods.containers.kind import Kind, kind_of
-from codemods.containers.notebook import rewrite_notebook
-from codemods.containers.script import rewrite_python
 from codemods.containers.task import Task
-from codemods.containers.text import report_lock, report_near_python, report_text
-from codemods.manifests.edit import rewrite_manifest
 from codemods.options import Direction, Options
 from codemods.rewrite import Rewrite
 
 _HANDLERS = {
-    Kind.PYTHON: rewrite_python,
-    Kind.NOTEBOOK: rewrite_notebook,
-    Kind.MARKDOWN: rewrite_markdown,
-    Kind.RST: rewrite_rst,
-    Kind.MANIFEST: rewrite_manifest,
-    Kind.LOCK: report_lock,
-    Kind.NEAR_PYTHON: report_near_python,
-    Kind.TEXT: report_text,
+    Kind.PYTHON: ("codemods.containers.script", "rewrite_python"),
+    Kind.NOTEBOOK: ("codemods.containers.notebook", "rewrite_notebook"),
+    Kind.MARKDOWN: ("codemods.containers.documents", "rewrite_markdown"),
+    Kind.RST: ("codemods.containers.documents", "rewrite_rst"),
+    Kind.MANIFEST: ("codemods.manifests.edit", "rewrite_manifest"),
+    Kind.LOCK: ("codemods.containers.text", "report_lock"),
+    Kind.NEAR_PYTHON: ("codemods.containers.text", "report_near_python"),
+    Kind.TEXT: ("codemods.containers.text", "report_text"),
+    Kind.YAML: ("codemods.containers.configs", "rewrite_yaml"),
+    Kind.JSON: ("codemods.containers.configs", "rewrite_json"),
+    Kind.TOML: ("codemods.containers.configs", "rewrite_toml"),
+    Kind.DOTENV: ("codemods.containers.configs", "rewrite_dotenv"),
 }
 
 
@@ -45,7 +45,6 @@ def rewrite_file(
     Returns:
         Edits as byte spans of `source`, whatever the kind; `result is source` when there are none.
     """
-    task = Task(path, source, options, direction, to)
-    kind = kind_of(path, source[:200])
-    handler = _HANDLERS.get(kind)
-    return handler(task) if handler else rewrite_config(task, kind)
+    module, function = _HANDLERS[kind_of(path, source[:200])]
+    done: Rewrite = getattr(import_module(module), function)(Task(path, source, options, direction, to))
+    return done

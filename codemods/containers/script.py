@@ -17,6 +17,7 @@ from codemods.containers.task import Task
 from codemods.containers.virtual import Piece, UnmappableEdit, Virtual, map_back
 from codemods.edits import Edit
 from codemods.findings import Finding, Severity
+from codemods.manifests.formats import format_of
 from codemods.rewrite import Rewrite
 
 _HEADER = re.compile(
@@ -27,11 +28,9 @@ _PAIRED = re.compile(rb"formats:[ \t]*['\"]?[^\r\n]*ipynb[^\r\n]*")
 
 def rewrite_python(task: Task) -> Rewrite:
     """A module or script, with its inline dependency list and, for setup.py, its requirement lists."""
-    from codemods.manifests.edit import rewrite_manifest
-
     done = _rules_applied(task)
     uses_ours = b"orpo_compat" in (done.result if task.forward else done.source)
-    listed = [rewrite_manifest(task), *([_rewrite_header(task)] if uses_ours else [])]
+    listed = [*_rewrite_setup(task), *([_rewrite_header(task)] if uses_ours else [])]
     edits = [*done.edits, *(edit for part in listed for edit in part.edits)]
     remarks = [finding for part in listed for finding in part.findings]
     known = {finding.line for finding in remarks}
@@ -61,13 +60,22 @@ def _stale_signatures(task: Task, done: Rewrite) -> list[Finding]:
     return [Finding("OC117", task.path, line, column, message, "`marimo check --fix` renews them.", Severity.INFO)]
 
 
+def _rewrite_setup(task: Task) -> list[Rewrite]:
+    """The requirement lists of a setup.py."""
+    if format_of(task.path) is None:
+        return []
+    from codemods.manifests.edit import rewrite_manifest
+
+    return [rewrite_manifest(task)]
+
+
 def _rewrite_header(task: Task) -> Rewrite:
     """The `# /// script` block as the TOML it holds, edited behind its comment marks."""
-    from codemods.manifests.edit import rewrite_script_list
-
     match = _HEADER.search(task.source)
     if match is None:
         return task.unchanged()
+    from codemods.manifests.edit import rewrite_script_list
+
     lines = [_uncommented(task.source, start, end) for start, end in _spans(task.source, match)]
     block = Block(tuple(lines))
     virtual = Virtual(tuple(Piece(task.source[line.body : line.end], line.body, line.end) for line in lines))

@@ -17,7 +17,8 @@ from codemods.containers.task import Task
 from codemods.edits import Edit, arranged, splice
 from codemods.findings import Finding, Severity
 from codemods.manifests.entry import REQUIREMENT, Entry, Swap, is_orpo_era, swap_entries, swap_for
-from codemods.manifests.formats import Format, Listing, format_of, read_listing
+from codemods.manifests.formats import Format, format_of
+from codemods.manifests.listing import Listing, read_listing
 from codemods.manifests.toml_files import script_entries
 from codemods.manifests.toml_spans import NotToml
 from codemods.rewrite import Rewrite

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import PurePosixPath
 
 from codemods.manifests.entry import Entry, requirement_name
 
@@ -23,11 +22,6 @@ _OPTION = re.compile(rb"([\w.-]+)[ \t]*[=:][ \t]*(.*)$")
 def is_compiled(source: bytes) -> bool:
     """Whether a requirements file was made by a tool, or pins hashes."""
     return b"--hash" in source or b"--require-hashes" in source or _COMPILED.search(source) is not None
-
-
-def is_constraints(path: str) -> bool:
-    """Whether the file name says that the file only narrows versions."""
-    return "constraint" in PurePosixPath(path).name.lower()
 
 
 def requirements_entries(source: bytes, *, constraint: bool = False) -> list[Entry]:
