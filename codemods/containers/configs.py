@@ -88,7 +88,7 @@ def _suggestions(task: Task, edits: list[Edit]) -> list[Finding]:
     for edit in edits:
         line, column = places.at(edit.start)
         message = f"A configuration names TRL's ORPO: {excerpt(task.source, edit.start)}"
-        advice = f"Write orpo_compat for {edit.old.decode()}; --configs does."
+        advice = f"Write orpo_compat in place of {edit.old.decode()}; --configs does."
         findings.append(Finding("OC119", task.path, line, column, message, advice))
     return findings
 

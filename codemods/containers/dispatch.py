@@ -45,6 +45,10 @@ def rewrite_file(
     Returns:
         Edits as byte spans of `source`, whatever the kind; `result is source` when there are none.
     """
-    module, function = _HANDLERS[kind_of(path, source[:200])]
+    kind = kind_of(path, source[:200])
+    if source.startswith((b"\xff\xfe", b"\xfe\xff")) and kind is not Kind.PYTHON:
+        module, function = "codemods.containers.text", "report_wide"
+    else:
+        module, function = _HANDLERS[kind]
     done: Rewrite = getattr(import_module(module), function)(Task(path, source, options, direction, to))
     return done

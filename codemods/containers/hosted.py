@@ -41,7 +41,12 @@ def rewrite_scope(task: Task, scope: Scope, code: str) -> Outcome:
     """The rules' edits and findings for one scope. `code` is the finding for what cannot be mapped back."""
     virtual = scope.virtual
     inner = task.apply_rules(virtual.text)
-    findings = tuple(_at_home(task.source, scope, finding) for finding in inner.findings)
+    placed = [(Places(virtual.text).offset(finding.line, finding.column), finding) for finding in inner.findings]
+    findings = tuple(
+        _at_home(task.source, scope, position, finding)
+        for position, finding in placed
+        if not virtual.is_masked(position)
+    )
     try:
         edits = tuple(map_back(task.source, virtual, inner.edits, scope.host))
     except UnmappableEdit as trouble:
@@ -51,8 +56,7 @@ def rewrite_scope(task: Task, scope: Scope, code: str) -> Outcome:
     return Outcome(edits, findings, inner.result)
 
 
-def _at_home(source: bytes, scope: Scope, finding: Finding) -> Finding:
-    position = Places(scope.virtual.text).offset(finding.line, finding.column)
+def _at_home(source: bytes, scope: Scope, position: int, finding: Finding) -> Finding:
     line, column = Places(source).at(scope.virtual.file_offset(position))
     return replace(finding, line=line, column=column, message=scope.place(position) + finding.message)
 

@@ -96,11 +96,21 @@ def _syntax_trouble(text: bytes) -> tuple[int, str] | None:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ast.parse(text)
+            tree = ast.parse(text)
     except SyntaxError as trouble:
         return (trouble.lineno or 1) - 1, trouble.msg
     except (ValueError, RecursionError, MemoryError) as trouble:
         return 0, str(trouble)
+    return _placeholder_line(tree) if b"..." in text else None
+
+
+def _placeholder_line(tree: ast.Module) -> tuple[int, str] | None:
+    """`...<insert here>...` can parse, as a comparison that no Ellipsis ever supports: a gap left for the reader."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Compare) and any(isinstance(one, (ast.Lt, ast.Gt)) for one in node.ops):
+            sides = [node.left, *node.comparators]
+            if any(isinstance(side, ast.Constant) and side.value is ... for side in sides):
+                return node.lineno - 1, "a placeholder stands where code should"
     return None
 
 

@@ -45,11 +45,19 @@ def rewrite_notebook(task: Task) -> Rewrite:
     cells = _sort(notebook)
     outcome = _rewrite_cells(task, notebook, cells)
     around = Outcome((), tuple(_report_around(task, notebook, cells)) if task.forward else ())
+    if outcome.edits and notebook.paired_with:
+        around = Outcome((), (*around.findings, _pairing(task, notebook.paired_with)))
     done = merged(task, [outcome, around])
     if outcome.edits and _scope(read_notebook(done.result)).virtual.text != outcome.text:
         message = "Left alone: the edited notebook would not read as the rules meant it."
         return task.unchanged(Finding("OC117", task.path, 1, 1, message, "Change its cells by hand.", Severity.ERROR))
     return done
+
+
+def _pairing(task: Task, formats: str) -> Finding:
+    line, column = Places(task.source).at(max(task.source.find(b'"jupytext"'), 0))
+    message = f"Jupytext pairs this notebook with a script ({formats}); both hold the same code."
+    return Finding("OC117", task.path, line, column, message, "Run `jupytext --sync` after the migration.")
 
 
 def _sort(notebook: NotebookText) -> _Sorted:

@@ -60,6 +60,8 @@ class NotebookText:
     separator: bytes
     """What stands between two lines of a source list: a comma and the style's white space."""
     ascii_only: bool
+    paired_with: str = ""
+    """What Jupytext keeps in step with this notebook, such as `ipynb,py:percent`."""
 
     @property
     def code_cells(self) -> list[Cell]:
@@ -84,6 +86,7 @@ def read_notebook(source: bytes) -> NotebookText:
         language=reader.language,
         separator=_separator(source, reader.cells),
         ascii_only=source.isascii(),
+        paired_with=reader.paired_with,
     )
 
 
@@ -96,6 +99,7 @@ class _Reader:
         self.at = 3 if source.startswith(b"\xef\xbb\xbf") else 0
         self.cells: list[Cell] = []
         self.language = ""
+        self.paired_with = ""
         self.saw_cells = False
 
     def read(self) -> None:
@@ -115,7 +119,9 @@ class _Reader:
                 for _ in self._elements():
                     self._notebook_object()
             elif key == "metadata":
-                self.language = _language(self._value()) or self.language
+                metadata = self._value()
+                self.language = _language(metadata) or self.language
+                self.paired_with = _pairing(metadata) or self.paired_with
             else:
                 self._value()
 
@@ -224,6 +230,13 @@ def _separator(source: bytes, cells: list[Cell]) -> bytes:
             space = source[bracket + 1 : first]
             return b"," + (space if b"\n" in space else b" ")
     return b", "
+
+
+def _pairing(metadata: object) -> str:
+    """Jupytext's `formats`, when there is more than the notebook itself."""
+    jupytext = metadata.get("jupytext") if isinstance(metadata, dict) else None
+    formats = jupytext.get("formats") if isinstance(jupytext, dict) else None
+    return formats if isinstance(formats, str) and "," in formats else ""
 
 
 def _language(metadata: object) -> str:

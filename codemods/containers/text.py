@@ -32,6 +32,18 @@ def report_text(task: Task) -> Rewrite:
     return _reported(task, "OC119", "Mentions TRL's ORPO: {mention}", advice)
 
 
+def report_wide(task: Task) -> Rewrite:
+    """A file in UTF-16, whatever it holds."""
+    try:
+        text = task.source.decode("utf-16").encode("utf-8")
+    except UnicodeError:
+        return task.unchanged()
+    advice = "Convert the file to UTF-8, or change it by hand."
+    message = "Written in UTF-16, so not rewritten: {mention}"
+    found = report_mentions(task.path, text, code="OC115", message=message, advice=advice) if task.forward else []
+    return task.unchanged(*found)
+
+
 def _reported(task: Task, code: str, message: str, advice: str) -> Rewrite:
     if not task.forward:
         return task.unchanged()

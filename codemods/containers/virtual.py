@@ -93,6 +93,11 @@ class Virtual:
         piece, inside = self.pieces[index], position - self._piece_starts[index]
         return min(piece.start + inside, piece.end) if piece.exact else piece.start
 
+    def is_masked(self, position: int) -> bool:
+        """Whether a virtual byte belongs to a stand-in."""
+        index = max(bisect_right(self._piece_starts, position) - 1, 0)
+        return bool(self.pieces) and self.pieces[index].masked
+
     def file_span(self, start: int, end: int) -> tuple[int, int]:
         """The file span of the virtual bytes `[start, end)`.
 

@@ -149,8 +149,9 @@ def test_cell_magics_that_run_python_are_seen_through(magic: str) -> None:
     assert sources(done.result) == [f"{magic}\nfrom orpo_compat import ORPOTrainer"]
 
 
-def test_a_cell_that_is_not_python_does_not_stop_the_others() -> None:
-    made = notebook("from trl import ORPOTrainer\n<your code here>", "from trl import ORPOTrainer")
+@pytest.mark.parametrize("gap", ["<your code here>", "...<insert>...", "x = ... < your model > ...", "def f(:"])
+def test_a_cell_that_is_not_python_does_not_stop_the_others(gap: str) -> None:
+    made = notebook(f"from trl import ORPOTrainer\n{gap}", "from trl import ORPOTrainer")
     done = rewritten("run.ipynb", json.dumps(made).encode())
     assert sources(done.result)[1] == "from orpo_compat import ORPOTrainer"
     assert codes(done) == ["OC115"]
@@ -162,6 +163,23 @@ def test_a_magic_that_uses_the_module_keeps_its_import() -> None:
     done = rewritten("run.ipynb", json.dumps(made).encode())
     assert sources(done.result)[0] == "import trl\nimport orpo_compat\nt = orpo_compat.ORPOTrainer()"
     assert sources(done.result)[1] == made["cells"][1]["source"]
+
+
+@pytest.mark.parametrize(
+    "line", ["trl.ORPOTrainer?", "?trl.ORPOTrainer", "%time trl.ORPOTrainer()", "x = %sql {trl.ORPOTrainer}"]
+)
+def test_a_masked_use_is_reported_once_and_keeps_the_import(line: str) -> None:
+    done = rewritten("run.ipynb", json.dumps(notebook(f"import trl\nt = trl.ORPOTrainer()\n{line}")).encode())
+    assert sources(done.result) == [f"import trl\nimport orpo_compat\nt = orpo_compat.ORPOTrainer()\n{line}"]
+    assert codes(done) == ["OC117"]
+
+
+def test_a_notebook_paired_by_jupytext_is_told_to_sync() -> None:
+    made = notebook("from trl import ORPOTrainer", jupytext={"formats": "ipynb,py:percent"})
+    done = rewritten("run.ipynb", json.dumps(made).encode())
+    assert codes(done) == ["OC117"]
+    assert "jupytext --sync" in done.findings[0].advice
+    assert codes(rewritten("run.ipynb", json.dumps(notebook("x", jupytext={"formats": "ipynb,py"})).encode())) == []
 
 
 def test_a_shell_line_that_only_says_trl_does_not_keep_the_import() -> None:

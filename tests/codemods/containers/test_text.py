@@ -161,3 +161,12 @@ def test_the_way_back_says_nothing_of_text() -> None:
     done = rewrite_file("run.sh", b"python -c 'from trl import ORPOTrainer'\n", EVERYTHING, Direction.REVERSE)
     assert not done.changed
     assert codes(done) == []
+
+
+@pytest.mark.parametrize("path", ["a.md", "a.ipynb", "a.yaml", "notes.txt", "requirements.txt"])
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_reported_and_kept(path: str, encoding: str) -> None:
+    source = "\ufefftext\nfrom trl import ORPOTrainer\n".encode(encoding)
+    done = rewritten(path, source, EVERYTHING)
+    assert not done.changed
+    assert lines_with(done, "OC115") == [2]
