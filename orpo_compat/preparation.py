@@ -16,6 +16,9 @@ logger = logging.getLogger(__name__)
 
 QUANTIZED_FLAGS = ("is_loaded_in_8bit", "is_loaded_in_4bit")
 
+SMALLEST_FLOAT16 = 2.0**-24
+FLOAT16_EPSILON = 1e-4
+
 
 def prepare_model(model: nn.Module | str, config: Any, peft_config: Any) -> tuple[nn.Module, bool]:
     """Bring a model, or the name of one, to the state training starts from.
@@ -39,6 +42,7 @@ def prepare_model(model: nn.Module | str, config: Any, peft_config: Any) -> tupl
     elif config.gradient_checkpointing:
         require_input_grads(model)
     disable_dropout(model, config.disable_dropout)
+    keep_epsilon_above_zero(model, config)
     return model, needs_autocast
 
 
@@ -166,3 +170,20 @@ def disable_dropout(model: nn.Module, scope: bool | str) -> None:
             "disable_dropout='base' keeps it.",
             silenced_adapter,
         )
+
+
+def keep_epsilon_above_zero(model: nn.Module, config: Any) -> None:
+    """Raise Adam's epsilon where float16 weights would round it to zero.
+
+    The optimizer's state has the weights' dtype. In float16 the default 1e-8 is 0 and small squared gradients are 0
+    too, so that TRL's first update divides by zero and every weight becomes NaN.
+    """
+    in_float16 = any(p.dtype == torch.float16 for p in model.parameters() if p.requires_grad)
+    if in_float16 and config.adam_epsilon < SMALLEST_FLOAT16 / 2:
+        logger.warning(
+            "the weights to train are float16, in which adam_epsilon=%g is 0 and AdamW divides by zero; using %g. "
+            "Load the model in bfloat16 or float32 to keep your value.",
+            config.adam_epsilon,
+            FLOAT16_EPSILON,
+        )
+        config.adam_epsilon = FLOAT16_EPSILON
