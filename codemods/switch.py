@@ -15,13 +15,14 @@ from codemods.journal import Journal, Run, State, new_record
 from codemods.options import Direction, Options
 from codemods.plan import FilePlan, rewrite_one
 from codemods.rollback import RollbackPlan, plan_rollback
-from codemods.transaction import carry_out
+from codemods.transaction import carry_out, check_fresh
 
 
 def write(journal: Journal, files: Sequence[FilePlan], *, kind: str, gate: dict[str, str], undoes: str = "") -> Run:
     """Journal the change of ``files`` and make it, all or nothing."""
     originals = {writing.digest(file.source): file.source for file in files}
     record = new_record(kind, tuple(file.entry() for file in files), gate, undoes)
+    check_fresh(journal.root, record.entries)
     run = journal.begin(record, originals)
     carry_out(journal.root, run)
     return run

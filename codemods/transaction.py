@@ -7,6 +7,7 @@ are somebody's later work: they are never overwritten here, only reported.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,7 +45,9 @@ def _found(place: Path) -> bytes | None:
 def undo(root: Path, run: Run) -> Undone:
     """Bring every file that this unfinished run wrote back to its original bytes."""
     restored, strangers = [], []
-    for index, entry in enumerate(run.record.entries):
+    # A run that is only planned wrote nothing: switched bytes it finds are another run's work.
+    written = run.record.entries if run.state is State.WRITING else ()
+    for index, entry in enumerate(written):
         place = inside(root, entry.path)
         current = _found(place)
         if current is None or writing.digest(current) == entry.before:
@@ -106,6 +109,18 @@ def finish(root: Path, run: Run) -> tuple[str, ...]:
         _swap(root, run, index, content, expected)
     run.advance(State.DONE)
     return tuple(run.record.entries[index].path for index, _, _ in todo)
+
+
+def check_fresh(root: Path, entries: Iterable[Entry]) -> None:
+    """Make sure, under the lock and before the first write, that every file still holds what was planned on.
+
+    Raises:
+        StaleInput: one does not. Nothing is written; what another run made of it is not ours to undo.
+    """
+    for entry in entries:
+        current = _found(inside(root, entry.path))
+        if current is None or writing.digest(current) != entry.before:
+            raise StaleInput(f"{entry.path} changed while we worked; nothing is switched, run again (OC130)")
 
 
 def carry_out(root: Path, run: Run) -> None:

@@ -46,7 +46,7 @@ def gate_lines(gate: dict[str, str]) -> Iterator[str]:
         yield f"parity: not checked ({gate['skipped']})"
     elif gate:
         yield f"parity: {gate['verdict']} - {gate['headline']}"
-        yield f"evidence: {gate['evidence']} (sha256 {gate['digest'][:16]}...)"
+        yield f"evidence: {gate['evidence']} (seal {gate['digest'][:16]}...)"
 
 
 def summary_lines(report: Report) -> Iterator[str]:

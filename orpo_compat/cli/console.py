@@ -29,6 +29,13 @@ def err() -> Console:
     return Console(stderr=True, highlight=False, soft_wrap=True)
 
 
+def out() -> Console:
+    """The console on stdout: what the user asked to see."""
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
 def say(text: str) -> None:
     """One line of prose on stderr, printed as it is: brackets in it are not markup."""
     err().print(text, markup=False)
@@ -68,17 +75,13 @@ def debugging() -> bool:
     return bool(os.environ.get("ORPO_COMPAT_DEBUG"))
 
 
-def _family() -> tuple[type[Exception], type[Exception]]:
-    from codemods.errors import CodemodError, Refused
-
-    return CodemodError, Refused
-
-
 def _is_expected(error: Exception) -> bool:
-    root, _ = _family()
-    return isinstance(error, (root, OrpoCompatError, OSError, typer.BadParameter))
+    from codemods.errors import CodemodError
+
+    return isinstance(error, (CodemodError, OrpoCompatError, OSError, typer.BadParameter))
 
 
 def _code_of(error: Exception) -> ExitCode:
-    _, refused = _family()
-    return ExitCode.REFUSED if isinstance(error, (refused, RunExists)) else ExitCode.USAGE
+    from codemods.errors import Refused, StaleInput
+
+    return ExitCode.REFUSED if isinstance(error, (Refused, StaleInput, RunExists)) else ExitCode.USAGE

@@ -197,7 +197,7 @@ def _message(run: Run) -> str:
         lines.append(f"Parity was not checked ({gate['skipped']}).")
     else:
         lines += [f"Parity: {gate['verdict']}: {gate['headline']}"]
-        lines += [f"Evidence: {gate['evidence']}", f"Evidence-SHA256: {gate['digest']}"]
+        lines += [f"Evidence: {gate['evidence']}", f"Evidence-Seal: {gate['digest']}"]
     return "\n".join([*lines, f"Journal: {run.record.run}"]) + "\n"
 
 

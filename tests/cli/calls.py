@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from typer.testing import CliRunner, Result
 
 from orpo_compat.cli.app import app
+from orpo_compat.cli.migrate_options import Request
 
 
 def call(*arguments: object, stdin: bytes = b"") -> Result:
@@ -15,3 +18,11 @@ def call(*arguments: object, stdin: bytes = b"") -> Result:
 def migrate(*arguments: object, stdin: bytes = b"") -> Result:
     """Run ``orpo-compat migrate`` with these arguments."""
     return call("migrate", *arguments, stdin=stdin)
+
+
+def request(*paths: object, **asked: object) -> Request:
+    """A request as the command line would make it, everything off but what is ``asked``."""
+    off = {field.name: False for field in dataclasses.fields(Request) if field.type == "bool"}
+    empty = {"diff": "", "to": None, "verify_with": None, "reference_python": None, "report": None, "output": None}
+    plain = {**off, **empty, "include": [], "exclude": [], "jobs": 1, "paths": [str(path) for path in paths]}
+    return Request(**{**plain, **asked})  # type: ignore[arg-type]

@@ -53,9 +53,24 @@ def _killer(moment: int, when: str) -> Callable[[int, str, Callable[..., Any], t
 
 def killed_at(moment: int, when: str, work: Callable[[], object]) -> bool:
     """Run ``work`` in a child that dies at its ``moment``-th changing call; ``False`` if it got to its end."""
+    return _killed(work, _killer(moment, when))
+
+
+def killed_before_replacing(name: str, work: Callable[[], object]) -> bool:
+    """Run ``work`` in a child that dies when it is about to rename something onto a path that ends in ``name``."""
+
+    def hook(number: int, call: str, real: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+        if call == "replace" and os.fspath(arguments[1]).endswith(name):
+            os.kill(os.getpid(), signal.SIGKILL)
+        return real(*arguments)
+
+    return _killed(work, hook)
+
+
+def _killed(work: Callable[[], object], hook: Callable[..., Any]) -> bool:
     child = os.fork()
     if child == 0:
-        with contextlib.suppress(BaseException), counting(_killer(moment, when)):
+        with contextlib.suppress(BaseException), counting(hook):
             work()
             os._exit(0)
         os._exit(1)

@@ -202,7 +202,32 @@ def test_a_file_that_changed_since_the_plan_stops_the_run_with_nothing_switched(
     with pytest.raises(StaleInput, match=r"train\.py changed while we worked"):
         switch_all(tree, plan)
     assert snapshot(tree) == before
+    assert not Journal(tree).unfinished()
+
+
+def test_a_file_that_changes_between_two_writes_stops_the_run_and_the_first_is_restored(tree: Path) -> None:
+    plan = planned(tree)
+
+    def hook(number: int, name: str, real: Any, arguments: Any) -> Any:
+        done = real(*arguments)
+        if name == "replace" and str(arguments[1]).endswith("pkg/deep.py"):
+            (tree / "train.py").write_bytes(b"# edited meanwhile\n")
+        return done
+
+    with counting(hook), pytest.raises(StaleInput):
+        switch_all(tree, plan)
+    assert contents(tree) == {**PLAIN, "train.py": b"# edited meanwhile\n"}
     assert Journal(tree).runs()[0].state is State.ROLLED_BACK
+
+
+def test_what_another_run_switched_meanwhile_is_not_undone(tree: Path) -> None:
+    plan = planned(tree)
+    switch_all(tree, plan)
+    with pytest.raises(StaleInput):
+        switch_all(tree, plan)
+    assert contents(tree) == {**PLAIN, **SWITCHED}
+    roll_back_all(tree)
+    assert contents(tree) == PLAIN
 
 
 def test_a_keyboard_interrupt_between_two_files_restores_all(tree: Path) -> None:

@@ -1,0 +1,145 @@
+"""The gate decides whether anything is written. Most tests put a verdict in its place; the last one trains."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+
+from orpo_compat.cli import migrate_forward
+from orpo_compat.cli.migrate_options import Request
+from orpo_compat.cli.target import resolve
+from tests.cli.calls import migrate, request
+from tests.codemods.trees import PLAIN, SWITCHED, contents, git, make_repository, snapshot
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    return make_repository(tmp_path / "repo")
+
+
+def passing(root: Path, asked: Request) -> dict[str, str]:
+    return {
+        "verdict": "EQUIVALENT",
+        "headline": "equal",
+        "evidence": ".orpo-compat/evidence/e.json",
+        "digest": "ab" * 32,
+    }
+
+
+def switch(root: Path, gate: migrate_forward.Gate, **asked: object) -> int:
+    return migrate_forward.switch(request(root, **asked), resolve([str(root)]), gate)
+
+
+def test_a_pass_is_recorded_in_the_journal_with_its_evidence(repository: Path) -> None:
+    assert switch(repository, passing) == 0
+    assert contents(repository) == {**PLAIN, **SWITCHED}
+    (plan,) = (repository / ".orpo-compat/runs").glob("*/plan.json")
+    assert json.loads(plan.read_text())["gate"] == passing(repository, request(repository))
+
+
+def test_the_commit_message_names_the_evidence_and_its_seal(repository: Path) -> None:
+    assert switch(repository, passing, commit=True) == 0
+    message = git(repository, "log", "-1", "--format=%B")
+    assert "Evidence: .orpo-compat/evidence/e.json\n" in message
+    assert f"Evidence-Seal: {'ab' * 32}\n" in message
+
+
+@pytest.mark.parametrize("code", [4, 5])
+def test_a_gate_that_stops_leaves_every_file_as_it_was(repository: Path, code: int) -> None:
+    def stopping(root: Path, asked: Request) -> dict[str, str]:
+        raise typer.Exit(code)
+
+    before = snapshot(repository)
+    with pytest.raises(typer.Exit) as stopped:
+        switch(repository, stopping)
+    assert stopped.value.exit_code == code
+    assert snapshot(repository) == before
+    assert git(repository, "status", "--porcelain") == ""
+
+
+def test_the_gate_is_not_asked_when_there_is_nothing_to_change(repository: Path) -> None:
+    def never(root: Path, asked: Request) -> dict[str, str]:
+        raise AssertionError("asked")
+
+    switch(repository, passing)
+    assert switch(repository, never, allow_dirty=True) == 0
+    assert switch(repository, never, dry_run=True) == 0
+
+
+def test_the_gate_is_asked_only_after_the_tree_was_found_fit(repository: Path) -> None:
+    def never(root: Path, asked: Request) -> dict[str, str]:
+        raise AssertionError("asked")
+
+    (repository / "other.py").write_bytes(b"dirty\n")
+    assert migrate(repository).exit_code == 6
+    from codemods.errors import DirtyTree
+
+    with pytest.raises(DirtyTree):
+        switch(repository, never)
+
+
+def test_a_tree_that_changed_while_the_gate_ran_is_not_written(repository: Path) -> None:
+    def slow(root: Path, asked: Request) -> dict[str, str]:
+        (root / "train.py").write_bytes(b"# edited while the arms trained\n")
+        return passing(root, asked)
+
+    from codemods.errors import CodemodError
+
+    with pytest.raises(CodemodError):
+        switch(repository, slow)
+    assert contents(repository) == {**PLAIN, "train.py": b"# edited while the arms trained\n"}
+
+
+class Verdict:
+    def __init__(self, name: str, exit_code: int) -> None:
+        self.name, self.exit_code, self.passes = name, exit_code, exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "of_parity", "expected"), [("DIFFERENT", 1, 5), ("INVESTIGATE", 3, 5), ("INCOMPARABLE", 4, 4)]
+)
+def test_each_verdict_that_does_not_pass_has_its_exit_code(
+    repository: Path, monkeypatch: pytest.MonkeyPatch, name: str, of_parity: int, expected: int
+) -> None:
+    gate = pytest.importorskip("parity.gate")
+
+    def judged(root: Path, **asked: object) -> object:
+        return gate.GateResult(Verdict(name, of_parity), root / "e.json", "00", "the loss differs by 3e-3")
+
+    monkeypatch.setattr(gate, "judge_switch", judged)
+    result = migrate(repository)
+    assert result.exit_code == expected
+    assert name in result.stderr
+    assert "the loss differs by 3e-3" in result.stderr
+    assert contents(repository) == PLAIN
+
+
+def test_no_reference_is_parity_not_run_and_nothing_is_written(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from parity import gate
+    from parity.errors import ReferenceUnavailable
+
+    def missing(root: Path, **asked: object) -> object:
+        raise ReferenceUnavailable("no TRL here: pip install 'orpo-compat[parity]'")
+
+    monkeypatch.setattr(gate, "judge_switch", missing)
+    result = migrate(repository)
+    assert result.exit_code == 4
+    assert "pip install" in result.stderr
+    assert contents(repository) == PLAIN
+
+
+@pytest.mark.slow
+def test_the_real_gate_trains_both_and_lets_the_switch_through(repository: Path) -> None:
+    pytest.importorskip("trl")
+    result = migrate(repository, "--commit")
+    assert result.exit_code == 0, result.stderr
+    assert contents(repository) == {**PLAIN, **SWITCHED}
+    evidence = next(line for line in git(repository, "log", "-1", "--format=%B").splitlines() if "Evidence:" in line)
+    assert (repository / evidence.split(": ")[1]).is_file()
+    assert migrate(repository, "--rollback").exit_code == 0
+    assert contents(repository) == PLAIN
