@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from orpo_compat.loss import IGNORE_INDEX
+from orpo_compat.packing import common_prefix
 
 _PADDED_SUFFIXES = ("_input_ids", "_attention_mask", "_labels")
 
@@ -50,6 +51,9 @@ class PreferenceCollator:
                 carried[column] = values
         if not self.is_encoder_decoder and "chosen_labels" in features[0]:
             carried["pair_lengths"] = [pair_lengths(feature, self.label_pad_token_id) for feature in features]
+            carried["shared_lengths"] = [
+                common_prefix(f["chosen_input_ids"], f["rejected_input_ids"]) for f in features
+            ]
         # Tensors first: accelerate reads the batch size off the first entry.
         return padded | carried
 
