@@ -677,6 +677,15 @@ def run_once(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any]) -> 
     events.close()
 
 
+def same_weights(named: list[tuple[str, Any]], saved: dict[str, Any]) -> bool:
+    """Whether every saved tensor equals the one in memory; an adapter is saved without its name in its keys."""
+    import torch
+
+    held = {name.replace(".default.", "."): parameter.detach().cpu() for name, parameter in named}
+    known = {name: tensor for name, tensor in saved.items() if name in held}
+    return bool(known) and all(torch.equal(tensor, held[name]) for name, tensor in known.items())
+
+
 def finish(events: Events, trainer: Any, folder: str, run: dict[str, Any]) -> None:
     """Write the end: the digest of the weights in memory and of those that were saved and read back."""
     named = [(plain_name(name), parameter) for name, parameter in trainer.model.named_parameters()]
@@ -694,6 +703,7 @@ def finish(events: Events, trainer: Any, folder: str, run: dict[str, Any]) -> No
                     tensors[key] = file.get_tensor(key)
         content["saved"] = digest_of(tensors.items())
         content["saved_tensors"] = len(tensors)
+        content["saved_matches"] = same_weights(named, tensors)
         for name in os.listdir(saved):
             os.remove(os.path.join(saved, name))
         os.rmdir(saved)

@@ -16,6 +16,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from parity.checklist import make_checklist
+from parity.decode import decode_rows
 from parity.errors import EvidenceInvalid, ParityError
 from parity.floor import Floor
 from parity.run import Outcome, judge_all, measure_floor, package_folder
@@ -79,12 +81,20 @@ def _phases(outcome: Outcome, arm: str, trace: Trace) -> dict[str, Any]:
     return {name: {key: event[key] for key in kept if key in event} for name, event in phases.items()}
 
 
-def make_evidence(outcome: Outcome, *, measurements: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Return the sealed content of a finished run."""
+def make_evidence(
+    outcome: Outcome, *, measurements: dict[str, Any] | None = None, extras: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return the sealed content of a finished run.
+
+    Args:
+        measurements: What ``measure`` resolved.
+        extras: Points of the checklist that only a longer run measures.
+    """
     folder = outcome.request.folder
     theirs, ours_arm = outcome.arms["theirs"], outcome.arms["ours"]
     plan = json.loads(outcome.plan.file.read_text(encoding="utf-8"))
     now = datetime.now(timezone.utc).replace(microsecond=0)
+    ours = next(iter(outcome.ours.values()))
     sections: dict[str, Any] = {
         "question": {
             "spec": outcome.request.spec.as_dict(),
@@ -106,26 +116,41 @@ def make_evidence(outcome: Outcome, *, measurements: dict[str, Any] | None = Non
         },
         "thresholds": {**THRESHOLDS, "floor": outcome.floor.as_dict(), "floor_digest": outcome.floor.digest},
         "order": {"floor_frozen": outcome.floor_frozen, "ours_started": outcome.ours_started},
-        "judgements": [judgement.as_dict() for judgement in outcome.judgements],
+        "judgements": _judgements(outcome),
         "conclusion": {"verdict": outcome.verdict.value, "headline": outcome.headline},
         "series": {
             "theirs": make_series(outcome.theirs),
             "ours": {name: make_series(trace) for name, trace in outcome.ours.items()},
         },
-        "resources": {
-            "theirs": _phases(outcome, "theirs", outcome.theirs),
-            "ours": _phases(outcome, "ours", next(iter(outcome.ours.values()))),
-            "seconds_per_step": {
-                "theirs": outcome.theirs.seconds_per_step,
-                **{f"ours {name}": trace.seconds_per_step for name, trace in outcome.ours.items()},
-            },
-            "seconds": outcome.seconds,
-            "measurements": measurements,
-        },
+        "resources": _resources(outcome, measurements),
+        "checklist": make_checklist(outcome.theirs, ours, _resources(outcome, measurements), extras or {}),
         "traces": _trace_digests(folder),
         "validity": {"made": now.isoformat(), "days": VALID_DAYS},
     }
     return seal({"kind": KIND, "format": FORMAT, **_jsonable(sections)})
+
+
+def _resources(outcome: Outcome, measurements: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "theirs": _phases(outcome, "theirs", outcome.theirs),
+        "ours": _phases(outcome, "ours", next(iter(outcome.ours.values()))),
+        "seconds_per_step": {
+            "theirs": outcome.theirs.seconds_per_step,
+            **{f"ours {name}": trace.seconds_per_step for name, trace in outcome.ours.items()},
+        },
+        "seconds": outcome.seconds,
+        "measurements": measurements,
+    }
+
+
+def _judgements(outcome: Outcome) -> list[dict[str, Any]]:
+    """Return the judgements with the rows of each divergence in text."""
+    found = []
+    for judgement, trace in zip(outcome.judgements, outcome.ours.values(), strict=True):
+        parted = judgement.divergence
+        rows = decode_rows(parted, outcome.theirs, trace, outcome.plan.file) if parted is not None else []
+        found.append({**judgement.as_dict(), "rows": rows})
+    return found
 
 
 def _arm(record: Any, found_as: str) -> dict[str, Any]:

@@ -18,6 +18,9 @@ QUANTITIES = {
 }
 """Key of a series to its heading, in the order of the report's columns."""
 
+SCALES = ("logps/chosen", "logps/rejected")
+"""Further series that no report draws: what the log odds were computed from, and so the size their rounding has."""
+
 
 def _value(micro: Micro, quantity: str) -> float:
     return micro.loss if quantity == "loss" else micro.metrics.get(quantity, float("nan"))
@@ -26,7 +29,7 @@ def _value(micro: Micro, quantity: str) -> float:
 def make_series(trace: Trace) -> dict[str, list[float]]:
     """Return each quantity's values, one per optimizer step: micro-batches are averaged within their step."""
     series: dict[str, list[float]] = {}
-    for quantity in QUANTITIES:
+    for quantity in (*QUANTITIES, *SCALES):
         if quantity == "grad_norm":
             series[quantity] = [step.grad_norm_before_clip for step in trace.steps]
             continue
