@@ -13,7 +13,7 @@ from typing import Literal
 import yaml
 
 from codemods.containers.installs import report_installs
-from codemods.containers.mentions import DOTTED, MODULE, Places, excerpt, report_mentions
+from codemods.containers.mentions import DOTTED, MODULE, excerpt, report_mentions
 from codemods.containers.recipes import report_frameworks, report_recipe
 from codemods.containers.task import Task
 from codemods.edits import Edit
@@ -64,26 +64,26 @@ def _rewrite(
     if not task.forward:
         return task.result(tuple(edits) if task.options.configs else (), ())
     findings = _suggestions(task, edits) if not task.options.configs else []
-    places = Places(task.source)
+    places = task.places
     told = {places.at(edit.start)[0] for edit in edits} | {finding.line for finding in findings}
     findings += report_mentions(
         task.path,
-        task.source,
+        task.places,
         code="OC119",
         message="A configuration mentions TRL's ORPO: {mention}",
         advice="Write orpo_compat in place of TRL's module by hand.",
         told=told,
     )
     findings += _split_paths(task, told | {finding.line for finding in findings})
-    findings += report_frameworks(task.path, task.source)
-    findings += report_installs(task.path, task.source, task.source)
+    findings += report_frameworks(task.path, task.places)
+    findings += report_installs(task.path, task.places)
     if recipe is not None:
-        findings += report_recipe(task.path, task.source, recipe)
+        findings += report_recipe(task.path, task.places, recipe)
     return task.result(tuple(edits) if task.options.configs else (), tuple(findings))
 
 
 def _suggestions(task: Task, edits: list[Edit]) -> list[Finding]:
-    places = Places(task.source)
+    places = task.places
     findings = []
     for edit in edits:
         line, column = places.at(edit.start)
@@ -97,7 +97,7 @@ def _split_paths(task: Task, told: set[int]) -> Iterator[Finding]:
     """Module and class under two keys, such as `module: trl.trainer` with `class: ORPOConfig`."""
     if _MODULE_ALONE.search(task.source) is None:
         return
-    places = Places(task.source)
+    places = task.places
     for match in _SPLIT.finditer(task.source):
         line, column = places.at(match.start())
         if line not in told:

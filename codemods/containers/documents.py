@@ -40,18 +40,18 @@ def _rewrite_document(task: Task, read: Callable[[bytes], Page]) -> Rewrite:
     except UnicodeDecodeError as trouble:
         advice = "Convert the file to UTF-8, or change it by hand."
         message = f"Not UTF-8 (byte {trouble.start}), and mentions TRL's ORPO: {{mention}}"
-        return task.unchanged(*report_mentions(task.path, source, code="OC115", message=message, advice=advice))
+        return task.unchanged(*report_mentions(task.path, task.places, code="OC115", message=message, advice=advice))
     outcomes = [rewrite_scope(task, scope, "OC118") for scope in scopes_of(source, read(source).blocks)]
     if not task.options.docs:
         outcomes = [_reported(task, outcome) for outcome in outcomes]
-    told = _lines_told(source, outcomes)
+    told = _lines_told(task.places, outcomes)
     around = _report_around(task, told) if task.forward else []
     return merged(task, [*outcomes, Outcome((), tuple(around))])
 
 
 def _reported(task: Task, outcome: Outcome) -> Outcome:
     """What the rules would have edited, as findings; their other remarks are left for the day of the edit."""
-    places = Places(task.source)
+    places = task.places
     found: dict[int, Finding] = {}
     for edit in (one for one in outcome.edits if one.old):
         line, column = places.at(edit.start)
@@ -63,9 +63,8 @@ def _reported(task: Task, outcome: Outcome) -> Outcome:
     return Outcome((), tuple(found.values()))
 
 
-def _lines_told(source: bytes, outcomes: list[Outcome]) -> set[int]:
+def _lines_told(places: Places, outcomes: list[Outcome]) -> set[int]:
     """Lines that an edit changes or a finding names."""
-    places = Places(source)
     lines = {finding.line for outcome in outcomes for finding in outcome.findings}
     for outcome in outcomes:
         lines.update(line for edit in outcome.edits for line in _lines_of(places, edit))
@@ -79,11 +78,11 @@ def _lines_of(places: Places, edit: Edit) -> range:
 def _report_around(task: Task, told: set[int]) -> list[Finding]:
     mentions = report_mentions(
         task.path,
-        task.source,
+        task.places,
         code="OC118",
         message="The text mentions TRL's ORPO: {mention}",
         advice="Update it by hand.",
         severity=Severity.INFO,
         told=told,
     )
-    return mentions + report_installs(task.path, task.source, task.source)
+    return mentions + report_installs(task.path, task.places)

@@ -41,23 +41,22 @@ def rewrite_scope(task: Task, scope: Scope, code: str) -> Outcome:
     """The rules' edits and findings for one scope. `code` is the finding for what cannot be mapped back."""
     virtual = scope.virtual
     inner = task.apply_rules(virtual.text)
-    placed = [(Places(virtual.text).offset(finding.line, finding.column), finding) for finding in inner.findings]
+    placed = [(virtual.places.offset(finding.line, finding.column), finding) for finding in inner.findings]
     findings = tuple(
-        _at_home(task.source, scope, position, finding)
+        _at_home(task.places, scope, position, finding)
         for position, finding in placed
         if not virtual.is_masked(position)
     )
     try:
         edits = tuple(map_back(task.source, virtual, inner.edits, scope.host))
     except UnmappableEdit as trouble:
-        places = Places(task.source)
-        stuck = tuple(_stuck(scope, places, edit, task.path, code, str(trouble)) for edit in inner.edits)
+        stuck = tuple(_stuck(scope, task.places, edit, task.path, code, str(trouble)) for edit in inner.edits)
         return Outcome((), findings + stuck)
     return Outcome(edits, findings, inner.result)
 
 
-def _at_home(source: bytes, scope: Scope, position: int, finding: Finding) -> Finding:
-    line, column = Places(source).at(scope.virtual.file_offset(position))
+def _at_home(places: Places, scope: Scope, position: int, finding: Finding) -> Finding:
+    line, column = places.at(scope.virtual.file_offset(position))
     return replace(finding, line=line, column=column, message=scope.place(position) + finding.message)
 
 

@@ -39,16 +39,18 @@ def _commented(text: bytes, offset: int) -> bool:
 
 def report_installs(
     path: str,
-    source: bytes,
-    text: bytes,
+    places: Places,
+    text: bytes | None = None,
     home: Callable[[int], int] = lambda offset: offset,
     label: str = "",
 ) -> list[Finding]:
-    """A finding per command in `text`; `home` turns an offset of `text` into one of `source`."""
-    places = Places(source)
+    """A finding per command in `text` (the whole file, if none is given); `home` turns its offsets into the file's."""
+    within = places.text if text is None else text
     findings = []
-    for offset in install_offsets(text):
+    for offset in install_offsets(within):
         line, column = places.at(home(offset))
-        message = f"{label}installs trl: {excerpt(text, offset)}"
+        message = (
+            f"{label}installs trl: {excerpt(within, offset)}" if label else f"Installs trl: {excerpt(within, offset)}"
+        )
         findings.append(Finding("OC120", path, line, column, message, ADVICE))
     return findings

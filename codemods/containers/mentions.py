@@ -58,28 +58,28 @@ class Places:
     """Byte offsets as 1-based lines and columns (columns count characters)."""
 
     def __init__(self, text: bytes) -> None:
-        self._text = text
+        self.text = text
         self._starts = [0]
         self._starts += [match.end() for match in re.finditer(rb"\r\n|\r|\n", text)]
 
     def at(self, offset: int) -> tuple[int, int]:
         line = bisect_right(self._starts, offset) - 1
-        before = self._text[self._starts[line] : offset]
+        before = self.text[self._starts[line] : offset]
         return line + 1, len(before.decode("utf-8", "replace")) + 1
 
     def offset(self, line: int, column: int = 1) -> int:
         """The byte offset of a 1-based line and column; past the end of a line, its end."""
         if line > len(self._starts):
-            return len(self._text)
+            return len(self.text)
         start = self._starts[line - 1]
-        end = self._starts[line] if line < len(self._starts) else len(self._text)
-        characters = self._text[start:end].decode("utf-8", "replace")
+        end = self._starts[line] if line < len(self._starts) else len(self.text)
+        characters = self.text[start:end].decode("utf-8", "replace")
         return start + len(characters[: column - 1].encode("utf-8", "replace"))
 
 
 def report_mentions(
     path: str,
-    text: bytes,
+    places: Places,
     *,
     code: str,
     message: str,
@@ -92,7 +92,7 @@ def report_mentions(
 
     `message` may hold `{mention}`, which becomes the line itself, shortened.
     """
-    places, known = Places(text), set(told)
+    text, known = places.text, set(told)
     findings: list[Finding] = []
     for start, end in [(0, len(text))] if within is None else within:
         for first, last in mention_spans(text, start, end):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from codemods.containers.hosted import Outcome, Scope, merged, rewrite_scope
 from codemods.containers.installs import report_installs
 from codemods.containers.magics import Reading, placeholder, read_cell
-from codemods.containers.mentions import Places, excerpt, mention_spans
+from codemods.containers.mentions import excerpt, mention_spans
 from codemods.containers.notebook_host import NotebookHost, slots_of
 from codemods.containers.notebook_json import Cell, NotANotebook, NotebookText, read_notebook
 from codemods.containers.task import Task
@@ -55,7 +55,7 @@ def rewrite_notebook(task: Task) -> Rewrite:
 
 
 def _pairing(task: Task, formats: str) -> Finding:
-    line, column = Places(task.source).at(max(task.source.find(b'"jupytext"'), 0))
+    line, column = task.places.at(max(task.source.find(b'"jupytext"'), 0))
     message = f"Jupytext pairs this notebook with a script ({formats}); both hold the same code."
     return Finding("OC117", task.path, line, column, message, "Run `jupytext --sync` after the migration.")
 
@@ -142,7 +142,7 @@ def _report_around(task: Task, notebook: NotebookText, cells: _Sorted) -> Iterat
     """Everything in the notebook that speaks of TRL and is not Python of the notebook's own scope."""
     for cell in notebook.code_cells:
         home = Virtual(tuple(piece for token in cell.tokens for piece in token.pieces)).file_offset
-        yield from report_installs(task.path, task.source, cell.text, home, f"Cell {cell.number} ")
+        yield from report_installs(task.path, task.places, cell.text, home, f"Cell {cell.number} ")
     for cell, reading in cells.python:
         for span in reading.masked:
             why = "a magic or shell line mentions TRL's ORPO"
@@ -173,8 +173,7 @@ def _mentions(
     severity: Severity = Severity.WARNING,
 ) -> Iterator[Finding]:
     home = Virtual(tuple(piece for token in cell.tokens for piece in token.pieces))
-    places = Places(task.source)
     for offset, _ in mention_spans(cell.text, *span):
-        line, column = places.at(home.file_offset(offset))
+        line, column = task.places.at(home.file_offset(offset))
         message = f"Cell {cell.number}: {why}: {excerpt(cell.text, offset)}"
         yield Finding(code, task.path, line, column, message, advice, severity)

@@ -87,12 +87,11 @@ FRAMEWORKS = (
 )
 
 
-def report_frameworks(path: str, source: bytes) -> list[Finding]:
+def report_frameworks(path: str, places: Places) -> list[Finding]:
     """One finding per switch of another framework."""
-    places = Places(source)
     findings = []
     for framework in FRAMEWORKS:
-        for match in framework.switch.finditer(source):
+        for match in framework.switch.finditer(places.text):
             offset = match.start() + len(match.group()) - len(match.group().lstrip())
             line, column = places.at(offset)
             message = (
@@ -102,17 +101,18 @@ def report_frameworks(path: str, source: bytes) -> list[Finding]:
     return findings
 
 
-def report_recipe(path: str, source: bytes, spelling: Literal["yaml", "json", "flags"]) -> list[Finding]:
+def report_recipe(path: str, places: Places, spelling: Literal["yaml", "json", "flags"]) -> list[Finding]:
     """Whether a settings file or a command line that feeds ORPOConfig works as it is.
 
     A recipe is a text that says ORPO and sets at least three training arguments.
     """
+    source = places.text
     if b"orpo" not in f"{path}\n".lower().encode() + source.lower():
         return []
     keys = dict(_keys(source, spelling))
-    if len(_TELLING & keys.keys()) < 3 or _OTHER_TASKS.search(source) or report_frameworks(path, source):
+    if len(_TELLING & keys.keys()) < 3 or _OTHER_TASKS.search(source) or report_frameworks(path, places):
         return []
-    return list(_verdict(path, Places(source), keys))
+    return list(_verdict(path, places, keys))
 
 
 def _keys(source: bytes, spelling: str) -> Iterator[tuple[str, int]]:

@@ -99,8 +99,8 @@ def _uncommented(source: bytes, start: int, end: int) -> CodeLine:
 
 
 def _at_home(task: Task, virtual: Virtual, finding: Finding) -> Finding:
-    position = Places(virtual.text).offset(finding.line, finding.column)
-    line, column = Places(task.source).at(virtual.file_offset(position))
+    position = virtual.places.offset(finding.line, finding.column)
+    line, column = task.places.at(virtual.file_offset(position))
     return replace(finding, line=line, column=column)
 
 
@@ -109,7 +109,7 @@ def _shell_comments(task: Task) -> list[Finding]:
     if b"# %%" not in task.source and b"jupytext" not in task.source:
         return []
     text = re.sub(rb"(?m)^(?![ \t]*#[ \t]*[!%])[^\r\n]*", lambda match: b" " * len(match.group()), task.source)
-    return report_installs(task.path, task.source, text)
+    return report_installs(task.path, task.places, text)
 
 
 def _pairing(task: Task, *, changed: bool) -> list[Finding]:
@@ -117,6 +117,6 @@ def _pairing(task: Task, *, changed: bool) -> list[Finding]:
     match = _PAIRED.search(task.source, 0, 4000)
     if match is None or not changed or b"jupytext" not in task.source[:4000]:
         return []
-    line, column = Places(task.source).at(match.start())
+    line, column = task.places.at(match.start())
     message = "Jupytext pairs this file with a notebook; both hold the same code."
     return [Finding("OC117", task.path, line, column, message, "Run `jupytext --sync` after the migration.")]

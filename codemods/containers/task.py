@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
+from codemods.containers.mentions import Places
 from codemods.edits import Edit, arranged, splice
 from codemods.findings import Finding
 from codemods.options import Direction, Options
@@ -19,6 +21,11 @@ class Task:
     options: Options
     direction: Direction = Direction.FORWARD
     to: str = "trl"
+
+    @cached_property
+    def places(self) -> Places:
+        """Lines and columns of the file."""
+        return Places(self.source)
 
     @property
     def forward(self) -> bool:

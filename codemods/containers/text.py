@@ -40,17 +40,19 @@ def report_wide(task: Task) -> Rewrite:
         return task.unchanged()
     advice = "Convert the file to UTF-8, or change it by hand."
     message = "Written in UTF-16, so not rewritten: {mention}"
-    found = report_mentions(task.path, text, code="OC115", message=message, advice=advice) if task.forward else []
+    found = (
+        report_mentions(task.path, Places(text), code="OC115", message=message, advice=advice) if task.forward else []
+    )
     return task.unchanged(*found)
 
 
 def _reported(task: Task, code: str, message: str, advice: str) -> Rewrite:
     if not task.forward:
         return task.unchanged()
-    findings = report_mentions(task.path, task.source, code=code, message=message, advice=advice)
-    findings += report_frameworks(task.path, task.source)
-    findings += report_installs(task.path, task.source, task.source)
-    findings += report_recipe(task.path, task.source, "flags")
+    findings = report_mentions(task.path, task.places, code=code, message=message, advice=advice)
+    findings += report_frameworks(task.path, task.places)
+    findings += report_installs(task.path, task.places)
+    findings += report_recipe(task.path, task.places, "flags")
     return task.result((), tuple(findings))
 
 
@@ -59,7 +61,7 @@ def report_lock(task: Task) -> Rewrite:
     match = _LOCKED.search(task.source)
     if match is None or not task.forward:
         return task.unchanged()
-    line, column = Places(task.source).at(match.start() + len(match.group()) - len(match.group().lstrip()))
+    line, column = task.places.at(match.start() + len(match.group()) - len(match.group().lstrip()))
     message = "The lock file holds trl; lock files are never edited."
     if b"orpo-compat" in task.source or b"orpo_compat" in task.source:
         return task.unchanged()

@@ -15,6 +15,7 @@ from difflib import SequenceMatcher
 from functools import cached_property
 from typing import Protocol
 
+from codemods.containers.mentions import Places
 from codemods.edits import Edit
 
 
@@ -60,6 +61,10 @@ class Virtual:
     @cached_property
     def text(self) -> bytes:
         return b"".join(piece.text for piece in self.pieces)
+
+    @cached_property
+    def places(self) -> Places:
+        return Places(self.text)
 
     @cached_property
     def lines(self) -> list[bytes]:

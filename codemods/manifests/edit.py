@@ -12,7 +12,6 @@ from dataclasses import replace
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from codemods.containers.mentions import Places
 from codemods.containers.task import Task
 from codemods.edits import Edit, arranged, splice
 from codemods.findings import Finding, Severity
@@ -76,7 +75,7 @@ def _still_reads(kind: Format, source: bytes, edits: tuple[Edit, ...], swap: Swa
 
 def _remarks(task: Task, kind: Format, listing: Listing, entry: Entry, *, touched: bool) -> Iterator[Finding]:
     """What a reader should know of one entry for trl."""
-    line, column = Places(task.source).at(entry.start)
+    line, column = task.places.at(entry.start)
     listed = f"{entry.label} lists trl" + (f" ({entry.text})" if entry.text not in ("trl", "*") else "")
     deps, drop = task.options.deps, task.options.drop_trl
 
