@@ -11,6 +11,7 @@ import ast
 import re
 
 from codemods.catalog import CLASSES, Move
+from codemods.errors import UnreadableSource
 from codemods.mentions import mentions
 from codemods.options import Options
 
@@ -33,12 +34,20 @@ def concerns(source: bytes, move: Move, options: Options) -> bool:
 
 
 def worth_parsing(text: str, utf8: bytes, move: Move) -> bool:
-    """Whether anything in the file can be about the package that names move away from."""
-    if _SUPPRESSION in utf8 or _OURS.search(utf8) or next(mentions(utf8, move.source_root), None) is not None:
-        return True
+    """Whether anything in the file can be about the package that names move away from.
+
+    Raises:
+        UnreadableSource: it nests more deeply than Python allows, which libcst's parser answers with a crash.
+    """
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (RecursionError, MemoryError):
+        raise UnreadableSource("it nests too deeply") from None
+    except (SyntaxError, ValueError) as error:
+        if "too many nested" in str(error):
+            raise UnreadableSource("it nests too deeply") from None
+        return True
+    if _SUPPRESSION in utf8 or _OURS.search(utf8) or next(mentions(utf8, move.source_root), None) is not None:
         return True
     speaks_of_trl = reads_orpo = False
     for node in ast.walk(tree):

@@ -37,15 +37,21 @@ def apply(context: Context) -> None:
         if context.covered(context.syntax.span(fact.node)[0]):
             continue
         plan = context.plans.get(fact.node)
+        stay = []
         for alias in aliases(fact.node):
             name = dotted(alias.name) or ""
             action = plan.actions.get(alias, Action.STAY) if plan is not None else Action.STAY
             if action is Action.STAY and not context.move.moves(f"{module}.{name}"):
-                context.report("OC121", alias, f"{name} stays in {module}: {LIFETIMES[module]}.", _advice(name))
+                stay.append(name)
+        if stay:
+            message = f"{', '.join(stay)} of {module}: only {LIFETIMES[module]} has the module."
+            context.report("OC121", fact.node, message, " ".join(_advice(name) for name in stay))
 
 
 def _advice(name: str) -> str:
     home = HELPER_HOMES.get(name, "")
     if home is None:
-        return "No present TRL release has it: copy it from the release it was written for."
-    return f"TRL 1.16 keeps it in {home}." if home else "Import it from the library it comes from."
+        return f"No present TRL release has {name}: copy it from the release it was written for."
+    if not home:
+        return f"Import {name} from the library it comes from."
+    return f"TRL 1.16 keeps {name} in {home}."

@@ -29,7 +29,8 @@ MODERN = Options(modernize=True)
         ),
         (
             "try:\n    from trl import ORPOConfig\nexcept ImportError:\n    try:\n"
-            "        from trl.trainer import ORPOConfig\n    except ImportError:\n        from trl.experimental.orpo import ORPOConfig\n",
+            "        from trl.trainer import ORPOConfig\n    except ImportError:\n"
+            "        from trl.experimental.orpo import ORPOConfig\n",
             "from orpo_compat import ORPOConfig\n",
         ),
     ],
