@@ -23,6 +23,8 @@ from codemods.findings import Finding, Severity
 from codemods.ignored import NEVER, walk
 
 MAX_BYTES = 1 << 20
+MAX_NOTEBOOK_BYTES = 64 << 20
+"""Saved plots make notebooks large; their code does not."""
 _MAX_SEARCHED = 64 << 20
 _BINARY_SUFFIXES = """
     .7z .arrow .avi .bin .bmp .bz2 .class .ckpt .db .dll .dylib .eot .exe .feather .gguf .gif .gz .h5 .ico .jar .jpeg
@@ -93,7 +95,7 @@ def _read(root: str, path: str) -> Candidate | Finding | None:
             raise IsADirectoryError(path)  # git lists a submodule as if it were a file
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return None
-        if status.st_size > MAX_BYTES:
+        if status.st_size > (MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_BYTES):
             if _search_huge(descriptor, status.st_size):
                 advice = "look at it by hand; files over 1 MiB are data more often than code"
                 return _skip(path, f"{status.st_size} bytes: too large to rewrite", advice)
