@@ -139,7 +139,7 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
         default=-100, metadata={"help": "Label of positions that carry no loss. PyTorch's loss expects -100."}
     )
     padding_value: int | None = field(
-        default=None, metadata={"help": "Token id that pads inputs. Unset: the tokenizer's pad token."}
+        default=None, metadata={"help": "Token id that pads inputs. Unset: the tokenizer's pad token, or else its EOS."}
     )
     generate_during_eval: bool = field(
         default=False,
@@ -177,7 +177,10 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
     )
     tokens_per_pass: int | str | None = field(
         default="auto",
-        metadata={"help": "Most tokens of a packed forward pass. auto: as many as memory is known to hold."},
+        metadata={
+            "help": "Most tokens of one packed forward pass; a pair is never split. auto: enough to keep this kind of "
+            "device busy; None: the whole batch in one pass."
+        },
     )
     padding: Literal["longest", "max_length"] = field(
         default="longest",
@@ -263,8 +266,6 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
             raise ConfigError(
                 f"beta_start={self.beta_start!r} needs beta_schedule='linear' or 'cosine'; it is 'constant'"
             )
-        if self.tokens_per_pass is None:
-            self.tokens_per_pass = "auto"
         try:
             self.disable_dropout = as_dropout(self.disable_dropout)
         except ValueError as error:

@@ -23,7 +23,7 @@ from orpo_compat.spellings import OPTIMIZERS, SPELLINGS
 from orpo_compat.switches import Dropout
 
 TARGET = Path("docs/config.md")
-VALUES = {"tokens_per_pass": '`int` or `"auto"`'}
+VALUES = {"tokens_per_pass": '`int`, `"auto"` or `None`'}
 """What an annotation, shaped for argument parsers, does not tell."""
 
 HEAD = """# ORPOConfig: every argument

@@ -194,6 +194,7 @@ def test_numbers_that_yaml_reads_as_text_are_numbers(tmp_path: Path) -> None:
     assert (config.learning_rate, config.beta, config.max_length) == (5e-6, 0.1, 256)
     assert config.get_warmup_steps(100) == 10
     assert ORPOConfig(str(tmp_path), tokens_per_pass="4096").tokens_per_pass == 4096
+    assert ORPOConfig(str(tmp_path), tokens_per_pass=None).tokens_per_pass is None
 
 
 def awkward(tmp_path: Path, cls: type[ORPOConfig] = ORPOConfig) -> ORPOConfig:
