@@ -26,12 +26,16 @@ class Clock(TrainerCallback):
     def __init__(self) -> None:
         self.begins: list[float] = []
         self.ends: list[float] = []
+        self.cpu_begins: list[float] = []
+        self.cpu_ends: list[float] = []
 
     def on_step_begin(self, *_: Any, **__: Any) -> None:
         self.begins.append(time.perf_counter())
+        self.cpu_begins.append(time.process_time())
 
     def on_step_end(self, *_: Any, **__: Any) -> None:
         self.ends.append(time.perf_counter())
+        self.cpu_ends.append(time.process_time())
 
 
 def main() -> None:
@@ -68,6 +72,7 @@ def main() -> None:
         "path": getattr(trainer, "active_path", "padded"),
         "construct_s": construct_s,
         "train_s": clock.ends[-1] - clock.begins[0],
+        "cpu_s": clock.cpu_ends[-1] - clock.cpu_begins[0],
         "step_s": [end - begin for begin, end in zip(clock.begins, clock.ends, strict=True)],
         "peak_mb": (peak_bytes() - after_imports) / 2**20,
         "fixed_mb": fixed_bytes(trainer.model) / 2**20,

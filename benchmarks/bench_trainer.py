@@ -130,8 +130,9 @@ def run_arm(task: dict[str, Any]) -> dict[str, Any]:
 def show(number: int, run: dict[str, Any]) -> None:
     """Print one run as it ends."""
     print(
-        f"round {number + 1} {run['arm']:6} ({run['path']}): {run['train_s']:7.1f} s, peak {run['peak_mb']:6.0f} MB "
-        f"(fixed {run['fixed_mb']:5.0f}), set up {run['construct_s']:5.1f} s, loss {run['loss']}",
+        f"round {number + 1} {run['arm']:6} ({run['path']}): {run['train_s']:7.1f} s, cpu {run['cpu_s']:7.1f} s, "
+        f"peak {run['peak_mb']:6.0f} MB (fixed {run['fixed_mb']:5.0f}), set up {run['construct_s']:5.1f} s, "
+        f"loss {run['loss']}",
         file=sys.stderr,
         flush=True,
     )
@@ -141,7 +142,9 @@ def summarize(runs: list[dict[str, Any]], setting: str) -> dict[str, Any]:
     """Take medians, compare losses, print the row."""
     by_arm = {arm: [run for run in runs if run["arm"] == arm] for arm in {run["arm"] for run in runs}}
     medians = {
-        arm: {key: statistics.median(run[key] for run in some) for key in ("train_s", "peak_mb", "construct_s")}
+        arm: {
+            key: statistics.median(run[key] for run in some) for key in ("train_s", "cpu_s", "peak_mb", "construct_s")
+        }
         for arm, some in by_arm.items()
     }
     summary: dict[str, Any] = {"setting": setting, "medians": medians, "losses_equal": True}
@@ -158,6 +161,7 @@ def summarize(runs: list[dict[str, Any]], setting: str) -> dict[str, Any]:
         allowed = {"loss": 2e-3, "grad_norm": 2e-2} if setting != "float32" else {"loss": 1e-5, "grad_norm": 1e-4}
         summary |= {
             "times_faster": theirs["train_s"] / ours["train_s"],
+            "times_less_cpu": theirs["cpu_s"] / ours["cpu_s"],
             "share_of_memory": ours["peak_mb"] / theirs["peak_mb"],
             "relative_gap": gaps,
             "losses_equal": all(gaps[name] <= allowed[name] for name in gaps),

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from orpo_compat.embedding_call import forward_replaced, is_unwatched_leaf
 from orpo_compat.errors import PackingRefused
 from orpo_compat.head import HeadResult, LogitRule, token_logps
 from orpo_compat.packing import PackedPairs
@@ -71,7 +72,7 @@ class HeadCall:
             # Shaped like logits, for the model to scale and cap at will: nobody reads it.
             return result.logps_M[None, :, None]
 
-        with _forward_replaced(self._head, answer):
+        with forward_replaced(self._head, answer):
             yield answers
 
     def _answer(self, hidden_ND: Tensor, packed: PackedPairs, original: Callable[[Tensor], Tensor]) -> PackedLogps:
@@ -92,7 +93,7 @@ class HeadCall:
                 packed.row_targets_M,
                 rule=self._rule,
                 with_means=self.needs_every_position,
-                into_grad=self.may_write_grad and _is_unwatched_leaf(weight),
+                into_grad=self.may_write_grad and is_unwatched_leaf(weight),
             )
         with torch.no_grad():
             means = walked.logit_means_M if self.needs_every_position else self._linear_means(hidden_ND)
@@ -128,24 +129,6 @@ class HeadCall:
         return HeadResult(torch.cat([logps for logps, _ in chunks]), torch.cat([means for _, means in chunks]))
 
 
-def _is_unwatched_leaf(weight: Tensor) -> bool:
-    hooks = weight._backward_hooks or getattr(weight, "_post_accumulate_grad_hooks", None)
-    return type(weight) is nn.Parameter and weight.requires_grad and weight.is_leaf and not hooks
-
-
-@contextmanager
-def _forward_replaced(module: nn.Module, forward: Callable[[Tensor], Tensor]) -> Iterator[None]:
-    before = module.__dict__.get("forward")
-    module.forward = forward
-    try:
-        yield
-    finally:
-        if before is None:
-            del module.__dict__["forward"]
-        else:
-            module.forward = before
-
-
 def probe_rule(model: nn.Module, head: nn.Module, input_ids_1N: Tensor) -> LogitRule:
     """Find out what the model does to its head's output, by handing it numbers and reading its logits.
 
@@ -153,7 +136,7 @@ def probe_rule(model: nn.Module, head: nn.Module, input_ids_1N: Tensor) -> Logit
         PackingRefused: the logits are no scaled and soft-capped image of the head's output.
     """
     probes = torch.tensor([0.0, 1e-3, -0.5, 3.0, 40.0, 1e6], device=input_ids_1N.device)
-    with torch.no_grad(), _forward_replaced(head, lambda _: probes[None, :, None]):
+    with torch.no_grad(), forward_replaced(head, lambda _: probes[None, :, None]):
         answers = model(input_ids=input_ids_1N, use_cache=False).logits.flatten().double().cpu()
     given = probes.double().cpu()
     scale, ceiling = float(answers[1] / given[1]), float(answers[-1])

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from orpo_compat.attention import packed_masks
+from orpo_compat.embedding_call import rows_into_grad
 from orpo_compat.errors import PackingRefused
 from orpo_compat.head_call import HeadCall
 from orpo_compat.packing import PackedPairs, PairLengths, group_pairs, pack, read_lengths
@@ -53,12 +54,14 @@ class PackedPath:
     def __init__(
         self,
         head_call: HeadCall,
+        bare_model: nn.Module,
         *,
         nll_scope: str = "prompt_and_response",
         tokens_per_pass: int | str | None = "auto",
         label_pad_token_id: int = -100,
     ) -> None:
         self.head_call = head_call
+        self._embedded = bare_model
         self._nll_on_prompt = nll_scope == "prompt_and_response"
         self._tokens_per_pass = tokens_per_pass
         self._label_pad_token_id = label_pad_token_id
@@ -89,7 +92,8 @@ class PackedPath:
             every_position=self.head_call.needs_every_position,
             ignore_index=self._label_pad_token_id,
         )
-        with packed_masks(), self.head_call.answering(packed) as answers:
+        in_place = rows_into_grad(self._embedded) if self.head_call.may_write_grad else nullcontext()
+        with packed_masks(), in_place, self.head_call.answering(packed) as answers:
             outputs = model(
                 input_ids=packed.input_ids_1N,
                 position_ids=packed.position_ids_1N,

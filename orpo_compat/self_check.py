@@ -59,7 +59,7 @@ def open_packed_path(
             alone = [padded_terms(model, _one_pair(batch, i)) for i in range(len(batch["pair_lengths"]))]
         remove = install(model)
         try:
-            path = PackedPath(HeadCall(head, rule), **settings)
+            path = PackedPath(HeadCall(head, rule), model, **settings)
             nll_tokens = nll_token_count(batch, settings.get("nll_scope", "prompt_and_response"))
             packed = _tried(lambda: packed_terms(path, model, batch, nll_tokens))
             _compare(model, expected, packed, alone, check_gradient)

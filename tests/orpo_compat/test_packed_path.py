@@ -163,6 +163,7 @@ def equal(
     scope: str = "prompt_and_response",
     tokens_per_pass: int | None = None,
     early: bool = False,
+    in_place: bool = False,
 ) -> None:
     """Hold both paths' terms and gradients together."""
     padded = Padded(scope).terms(model, batch)
@@ -171,7 +172,9 @@ def equal(
     head = model.get_output_embeddings()
     rule = probe_rule(model, head, batch["chosen_input_ids"][:1, :2])
     remove = install(model)
-    path = PackedPath(HeadCall(head, rule), nll_scope=scope, tokens_per_pass=tokens_per_pass)
+    path = PackedPath(HeadCall(head, rule), model, nll_scope=scope, tokens_per_pass=tokens_per_pass)
+
+    path.head_call.may_write_grad = in_place
 
     def backward(terms: PairTerms) -> None:
         loss_of(terms).backward()
@@ -199,8 +202,18 @@ def test_packed_equals_padded_on(family: str) -> None:
 
 
 @pytest.mark.parametrize("tokens_per_pass", [1, 30])
-def test_differentiating_group_by_group_adds_up(tokens_per_pass: int) -> None:
-    equal(build("llama-tied"), batch_of(list(usual_rows())), tokens_per_pass=tokens_per_pass, early=True)
+@pytest.mark.parametrize("in_place", [False, True])
+@pytest.mark.parametrize("family", ["llama", "llama-tied", "gemma3", "opt"])
+def test_differentiating_group_by_group_adds_up(tokens_per_pass: int, in_place: bool, family: str) -> None:
+    batch = batch_of(list(usual_rows()))
+    equal(build(family), batch, tokens_per_pass=tokens_per_pass, early=True, in_place=in_place)
+
+
+def test_a_watched_weight_gets_its_gradient_from_autograd() -> None:
+    model, seen = build("llama-tied"), []
+    model.lm_head.weight.register_hook(lambda grad: seen.append(grad.shape))
+    equal(model, batch_of(list(usual_rows())), in_place=True)
+    assert len(seen) == 2
 
 
 def test_the_likelihood_of_the_response_alone_equals_too() -> None:
@@ -261,7 +274,7 @@ def test_only_the_needed_rows_reach_the_head() -> None:
     head, seen = model.get_output_embeddings(), []
     install(model)
     call = HeadCall(head, probe_rule(model, head, batch["chosen_input_ids"][:1, :2]))
-    path = PackedPath(call, tokens_per_pass=None)
+    path = PackedPath(call, model, tokens_per_pass=None)
     model.model.register_forward_hook(lambda _m, _a, out: seen.append(out.last_hidden_state.shape))
     packed_terms(path, model, batch, torch.tensor(1))
     unique = sum(len(unique_prefixes(columns)) for columns in usual_rows())
