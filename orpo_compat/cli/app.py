@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from typing import Annotated
 
 import typer
 
 import orpo_compat
+from orpo_compat.cli.data import data_app
+from orpo_compat.cli.diagnose import diagnose
 from orpo_compat.cli.migrate import migrate
 from orpo_compat.cli.parity import parity_app
 from orpo_compat.cli.scan import scan
@@ -32,6 +36,9 @@ def root(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show where an error comes from; may stand anywhere in the line.")
+    ] = False,
 ) -> None:
     """ORPO training without TRL: switch a repository, prove the numbers, train."""
 
@@ -40,8 +47,13 @@ app.command("migrate")(migrate)
 app.command("scan")(scan)
 app.add_typer(parity_app, name="parity")
 app.command("train")(train)
+app.add_typer(data_app, name="data")
+app.command("diagnose")(diagnose)
 
 
 def main() -> None:
     """Run the command line; console-script entry point."""
+    if "--debug" in sys.argv[1:]:
+        sys.argv.remove("--debug")
+        os.environ["ORPO_COMPAT_DEBUG"] = "1"
     app()
