@@ -674,6 +674,8 @@ def run_once(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any]) -> 
             found = trainer.evaluate()
         events.write("eval", metrics=scalars(found))
     finish(events, trainer, folder, run)
+    if run.get("push"):
+        trainer.push_to_hub()
     events.close()
 
 

@@ -101,7 +101,7 @@ def _change(values: list[float]) -> str:
 
 def _extra(point: str, found: dict[str, Any] | None) -> Point:
     if found is None:
-        return Point(point, NONE, NONE, "run with --checklist to measure it")
+        return Point(point, NONE, NONE, "--checklist measures it")
     ours = found["ours"]
     return Point(point, NONE, NONE if ours is None else _answer(ours), str(found["said"]))
 

@@ -53,6 +53,8 @@ class Job:
     path: list[str] = field(default_factory=list)
     """Folders appended to the arm's module search path."""
     mutants: str | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+    """Settings of the environment that win over the usual ones."""
 
 
 def arm_environment(threads: int) -> dict[str, str]:
@@ -116,7 +118,7 @@ def _started(job: Job, request: Path, log: Path) -> Iterator[subprocess.Popen[by
             process = subprocess.Popen(
                 [str(job.python), str(DRIVER), str(request)],
                 cwd=job.out,
-                env=arm_environment(job.threads),
+                env=arm_environment(job.threads) | job.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

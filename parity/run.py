@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from parity.compare import Measure, compare
-from parity.errors import ArmFailed
+from parity.errors import ArmFailed, SpecError
 from parity.floor import Floor, make_floor
 from parity.known import explain
 from parity.plan import Plan, make_plan
@@ -85,7 +85,13 @@ def package_folder() -> Path:
 
 
 def ours_runs(packing: str, *, plant: str | None = None, resync: Path | None = None) -> list[dict[str, Any]]:
-    """Return the runs of our arm: its default path, and the padded one."""
+    """Return the runs of our arm: its default path, and the padded one.
+
+    Raises:
+        SpecError: an unknown packing.
+    """
+    if packing not in ("auto", "always", "never"):
+        raise SpecError(f"packing must be auto, always or never, got {packing!r}")
     common: dict[str, Any] = {"plant": plant, "resync": str(resync) if resync else None}
     padded = {"name": "padded", "settings": {"packing": "never"}, **common}
     if packing == "never":
@@ -138,6 +144,8 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     """
     started = time.time()
     folder = request.folder
+    resync = folder / "theirs" / "base" if request.resync else None
+    runs = ours_runs(request.packing, plant=request.plant, resync=resync)
     plan = make_plan(request.spec, folder / "plan")
 
     def run(arm: str, python: Path, trainer: str, runs: list[dict[str, Any]], **more: Any) -> Path:
@@ -151,7 +159,6 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     floor_folder = run("floor", python, request.theirs, floor_runs(request.spec))
     floor = measure_floor(theirs, floor_folder, request.spec)
     frozen = time.time()
-    runs = ours_runs(request.packing, plant=request.plant, resync=theirs.folder if request.resync else None)
     mutants = str(Path(__file__).with_name("mutants.py")) if request.plant else None
     ours_started = time.time()
     path = [str(package_folder())]

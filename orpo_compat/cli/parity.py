@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from dataclasses import dataclass
+import traceback
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
+from orpo_compat.cli import parity_options as ask
 from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.cli.parity_options import Options
 
 if TYPE_CHECKING:
     from orpo_compat.cli.parity_progress import Progress
@@ -31,98 +33,50 @@ parity_app = typer.Typer(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of one ``orpo-compat parity``, as typed."""
-
-    model: str | None
-    weights: str
-    steps: int | None
-    seed: int
-    scenario: str
-    data: Path | None
-    repository: Path
-    reference_python: Path | None
-    reference: str | None
-    packing: str
-    resync: bool
-    threads: int | None
-    repeat: int
-    ours: str
-    theirs: str
-    json: Path | None
-    html: Path | None
-    markdown: Path | None
-    junit: Path | None
-    output: Path | None
-    timeout: float
-    short: bool
-
-
 @parity_app.callback()
 def parity(
     context: typer.Context,
-    model: Annotated[
-        str | None, typer.Option(help="tiny, SmolLM-135M, ..., a hub name, or a folder.", show_default="the scenario's")
-    ] = None,
-    weights: Annotated[str, typer.Option(help="auto: disk, hub, else random; hub; or random.")] = "auto",
-    steps: Annotated[int | None, typer.Option(min=1, help="Optimizer steps.", show_default="the scenario's")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of weights, rows and training.")] = 20,
-    scenario: Annotated[
-        str, typer.Option(help="What to press: base, accumulation, lora, chat, ..., repo; several with commas, or all.")
-    ] = "base",
-    data: Annotated[
-        Path | None, typer.Option(help="Rows to train on, JSON or JSONL, instead of the embedded ones.")
-    ] = None,
-    repository: Annotated[
-        Path, typer.Option(help="Where to look for an environment with TRL and, with --scenario repo, for settings.")
-    ] = Path(),
-    reference_python: Annotated[Path | None, typer.Option(help="An interpreter or environment that has TRL.")] = None,
-    reference: Annotated[str | None, typer.Option(help="Build and cache an environment, e.g. trl==0.24.0.")] = None,
-    packing: Annotated[str, typer.Option(help="auto judges both of ours' paths; never only the padded one.")] = "auto",
-    resync: Annotated[
-        bool, typer.Option("--resync", help="Copy theirs' state into ours each step, to isolate one bad update.")
-    ] = False,
-    threads: Annotated[
-        int | None, typer.Option(min=1, help="Threads of each arm.", show_default="chosen to fit")
-    ] = None,
-    repeat: Annotated[
-        int, typer.Option(min=0, help="Alternating untraced repetitions for speed and memory, 3 or more; 0: none.")
-    ] = 0,
-    ours: Annotated[
-        str, typer.Option(help="The trainer under test, module:Class.", hidden=True)
-    ] = "orpo_compat:ORPOTrainer",
-    theirs: Annotated[str, typer.Option(help="The reference trainer: trl, or module:Class.", hidden=True)] = "trl",
-    json: Annotated[Path | None, typer.Option(help="Write the sealed evidence here.")] = None,
-    html: Annotated[Path | None, typer.Option(help="Write the report as one HTML page.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the report for a pull request.")] = None,
-    junit: Annotated[Path | None, typer.Option(help="Write the judgements as JUnit XML.")] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="Keep the raw traces here.", show_default="beside --json, else a cache folder")
-    ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds of silence after which an arm counts as hung.")] = 900.0,
-    short: Annotated[bool, typer.Option("--short", help="Leave out the table of steps.")] = False,
-    self_test: Annotated[
-        bool, typer.Option("--self-test", help="Plant known bugs into ours; each must be caught.")
-    ] = False,
+    model: ask.Model = None,
+    weights: ask.Weights = "auto",
+    steps: ask.Steps = None,
+    seed: ask.Seed = 20,
+    scenario: ask.Scenario = "base",
+    data: ask.Data = None,
+    repository: ask.Repository = Path(),
+    reference_python: ask.ReferencePython = None,
+    reference: ask.ReferenceRelease = None,
+    packing: ask.Packing = "auto",
+    resync: ask.Resync = False,
+    threads: ask.Threads = None,
+    repeat: ask.Repeat = 0,
+    ours: ask.Ours = "orpo_compat:ORPOTrainer",
+    theirs: ask.Theirs = "trl",
+    json: ask.Json = None,
+    html: ask.Html = None,
+    markdown: ask.Markdown = None,
+    junit: ask.JUnit = None,
+    output: ask.Output = None,
+    timeout: ask.Timeout = 900.0,
+    short: ask.Short = False,
+    checklist: ask.Checklist = False,
+    self_test: ask.SelfTest = False,
 ) -> None:
     """Train TRL's ORPO trainer and ours on the same batches, and judge whether they are the same."""
     if context.invoked_subcommand is not None:
         return
+    # fmt: off
     options = Options(
         model=model, weights=weights, steps=steps, seed=seed, scenario=scenario, data=data, repository=repository,
         reference_python=reference_python, reference=reference, packing=packing, resync=resync, threads=threads,
         repeat=repeat, ours=ours, theirs=theirs, json=json, html=html, markdown=markdown, junit=junit, output=output,
-        timeout=timeout, short=short,
-    )  # fmt: skip
+        timeout=timeout, short=short, checklist=checklist,
+    )
+    # fmt: on
     raise typer.Exit(_guarded(lambda: _self_test(options) if self_test else _run(options)))
 
 
 @parity_app.command("verify")
-def verify_command(
-    file: Annotated[Path, typer.Argument(help="Evidence made with orpo-compat parity --json FILE.")],
-    traces: Annotated[Path | None, typer.Option(help="The raw traces, if they have moved.")] = None,
-) -> None:
+def verify_command(file: ask.EvidenceFile, traces: ask.Traces = None) -> None:
     """Conclude a verdict again from the raw traces, and say what was altered."""
     raise typer.Exit(_guarded(lambda: _verify(file, traces)))
 
@@ -145,6 +99,10 @@ def _guarded(action: Any) -> int:
     except KeyboardInterrupt:
         typer.echo("interrupted; the arms were stopped", err=True)
         return ExitCode.INTERRUPTED
+    except Exception:
+        # Python's own exit code for this, 1, would read as DIFFERENT.
+        typer.echo(f"error of our own, please report it:\n{traceback.format_exc().rstrip()}", err=True)
+        return ExitCode.USAGE
 
 
 def _verify(file: Path, traces: Path | None) -> int:
@@ -228,6 +186,7 @@ def _run_one(options: Options, spec: Spec, reference: Reference, several: bool) 
 
     from orpo_compat.cli.parity_progress import Progress
     from parity.evidence import make_evidence, write_evidence
+    from parity.extras import measure_extras
     from parity.report import print_report
     from parity.run import Request, run_parity
 
@@ -239,7 +198,8 @@ def _run_one(options: Options, spec: Spec, reference: Reference, several: bool) 
     with Progress(spec, packing=options.packing) as progress:
         outcome = run_parity(request, progress.note)
         measurements = _measure(options, request, progress) if options.repeat else None
-    content = make_evidence(outcome, measurements=measurements)
+    extras = measure_extras(request) if options.checklist else None
+    content = make_evidence(outcome, measurements=measurements, extras=extras)
     file = write_evidence(content, _named(options.json, spec, several) or folder / "evidence.json", folder)
     print_report(content, Console(width=None if sys.stdout.isatty() else 120), short=options.short)
     typer.echo(f"evidence: {file}", err=True)
