@@ -15,7 +15,7 @@ from dataclasses import dataclass
 PYTHON_CELL_MAGICS = frozenset({"capture", "time", "timeit", "prun", "debug", "memit", "mprun", "lprun"})
 """Cell magics whose body is Python that runs in the notebook's own namespace."""
 
-_CELL_MAGIC = re.compile(rb"\s*%%\s*([A-Za-z_][\w.]*)?")
+_CELL_MAGIC = re.compile(rb"\s*%%[ \t]*([A-Za-z_][\w.]*)?")
 _MAGIC_LINE = re.compile(rb"[ \t]*(?:[%!?/,;]|[^\n]*\?\??[ \t]*(?:#.*)?$)")
 _MAGIC_VALUE = re.compile(rb"[ \t]*[A-Za-z_][^=!%\n]*=[ \t]*([!%])")
 

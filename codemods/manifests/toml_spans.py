@@ -18,7 +18,7 @@ _STRINGS = (
     re.compile(rb'"(?:[^"\\\r\n]|\\.)*"'),
     re.compile(rb"'[^'\r\n]*'"),
 )
-_SCALAR = re.compile(rb"[^,\]}#\r\n]+")
+_SCALAR = re.compile(rb"[^,\]}#\s]+(?:(?<=\d{4}-\d\d-\d\d) [0-9][^,\]}#\s]*)?")
 
 
 class NotToml(ValueError):
