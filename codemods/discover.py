@@ -66,8 +66,8 @@ class Discovery:
     listed_by: str = "git"
 
 
-def _skip(path: str, message: str, advice: str) -> Finding:
-    return Finding("OC114", path, 1, 1, message, advice, Severity.INFO)
+def _skip(path: str, message: str, advice: str, severity: Severity = Severity.INFO) -> Finding:
+    return Finding("OC114", path, 1, 1, message, advice, severity)
 
 
 def is_telling(path: str, content: bytes) -> bool:
@@ -98,7 +98,7 @@ def _read(root: str, path: str) -> Candidate | Finding | None:
         if status.st_size > (MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_BYTES):
             if _search_huge(descriptor, status.st_size):
                 advice = "look at it by hand; files over 1 MiB are data more often than code"
-                return _skip(path, f"{status.st_size} bytes: too large to rewrite", advice)
+                return _skip(path, f"{status.st_size} bytes: too large to rewrite", advice, Severity.WARNING)
             return None
         content = os.read(descriptor, status.st_size + 1)
     finally:
@@ -112,7 +112,10 @@ def _judge(path: str, mode: int, content: bytes) -> Candidate | Finding | None:
     if content.startswith(b"version https://git-lfs.github.com/spec/"):
         return _skip(path, "a Git LFS pointer, not the file", "run `git lfs pull` and migrate again")
     if _GENERATED.search(content[:2000]):
-        return _skip(path, "marked as generated", "change its generator, then generate it again")
+        from codemods.containers.mentions import mention_spans
+
+        severity = Severity.WARNING if mention_spans(content) else Severity.INFO
+        return _skip(path, "marked as generated", "change its generator, then generate it again", severity)
     if b"\0" in content[:8000] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         return None
     return Candidate(path, mode, content)

@@ -43,14 +43,18 @@ class Change:
         return self.status == "??"
 
 
-def _environment() -> dict[str, str]:
+def _environment(*, for_hooks: bool) -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if name not in _LOCAL_VARIABLES}
     # Optional locks would let a plain status refresh the index: a dry run must not write even that.
-    return {**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C", "GIT_LITERAL_PATHSPECS": "1"}
+    return kept if for_hooks else {**kept, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
 
 
-def run(where: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
+def run(where: Path, *arguments: str, stdin: bytes | None = None, for_hooks: bool = False) -> bytes:
     """Run one git command in ``where`` and return its standard output.
+
+    Args:
+        stdin: what the command reads.
+        for_hooks: the command runs the user's hooks, so its environment stays the user's own.
 
     Raises:
         GitFailed: git is missing, or returned an error.
@@ -59,7 +63,7 @@ def run(where: Path, *arguments: str, stdin: bytes | None = None) -> bytes:
     if executable is None:
         raise GitFailed("git is not installed or not on the PATH")
     command = [executable, "-c", "core.fsmonitor=false", "-C", str(where), *arguments]
-    done = subprocess.run(command, input=stdin, capture_output=True, env=_environment(), check=False)
+    done = subprocess.run(command, input=stdin, capture_output=True, env=_environment(for_hooks=for_hooks), check=False)
     if done.returncode != 0:
         said = (done.stderr or done.stdout).decode("utf-8", "replace").strip()
         raise GitFailed(f"git {arguments[0]} failed in {where} (status {done.returncode}): {said}")
@@ -117,7 +121,7 @@ def unfinished_operation(where: Path) -> str | None:
 
 def commit_only(where: Path, paths: Iterable[str], message: str) -> str:
     """Commit the work-tree content of exactly ``paths`` (hooks run, the rest of the index stays); return its id."""
-    listed = b"\0".join(os.fsencode(path) for path in paths)
+    listed = b"\0".join(b":(literal)" + os.fsencode(path) for path in paths)
     arguments = ("--only", "--pathspec-from-file=-", "--pathspec-file-nul", "--message", message)
-    run(where, "commit", "--quiet", *arguments, stdin=listed)
+    run(where, "commit", "--quiet", *arguments, stdin=listed, for_hooks=True)
     return run(where, "rev-parse", "HEAD").decode("ascii").strip()

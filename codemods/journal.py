@@ -12,6 +12,7 @@ import json
 import os
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from enum import Enum
@@ -161,6 +162,12 @@ class Run:
         made = splice(before, entry.edits)
         return made if writing.digest(made) == entry.after else None
 
+    def within(self, only: Sequence[str]) -> Run:
+        """This run, as if it had only changed files at or below the paths in ``only``."""
+        folders = tuple(f"{path.rstrip('/')}/" for path in only)
+        kept = tuple(entry for entry in self.record.entries if f"{entry.path}/".startswith(folders))
+        return replace(self, record=replace(self.record, entries=kept))
+
     def scratch(self, index: int) -> str:
         """Name of the temporary file that stands beside the ``index``-th file while it is replaced."""
         return f".orpo-compat-{self.record.run}-{index}"
@@ -241,7 +248,10 @@ class Journal:
                 raise JournalDamaged(f"{folder / 'plan.json'} does not match its seal; nothing is written from it")
             return Run(folder, replace(_record(json.loads(plan)), run=folder.name))
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise JournalDamaged(f"{folder} cannot be read as a journal ({error}); nothing is written") from error
+            advice = f"To go on without it, move {folder} out of the journal"
+            raise JournalDamaged(
+                f"{folder} cannot be read as a journal ({error}); nothing is written. {advice}"
+            ) from error
 
     def unfinished(self) -> list[Run]:
         return [run for run in self.runs() if run.state.unfinished]

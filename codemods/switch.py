@@ -38,17 +38,26 @@ def _listed(root: Path) -> tuple[str, ...]:
     return found.paths
 
 
-def plan_taking_back(journal: Journal) -> tuple[RollbackPlan, list[Run]]:
-    """What undoing every migration in force would do, and which migrations those are."""
+def plan_taking_back(journal: Journal, only: Sequence[str] = ()) -> tuple[RollbackPlan, list[Run]]:
+    """What undoing every migration in force would do, and which migrations those are.
+
+    Args:
+        only: paths (files or folders, relative to the root) to stay within; empty means all of them.
+    """
     standing = journal.standing()
-    return plan_rollback(journal.root, standing, reverse=_reverse, list_paths=lambda: _listed(journal.root)), standing
+    runs = [run.within(only) for run in standing] if only else standing
+    return plan_rollback(journal.root, runs, reverse=_reverse, list_paths=lambda: _listed(journal.root)), standing
 
 
-def take_back(journal: Journal, plan: RollbackPlan, standing: Sequence[Run]) -> Run | None:
-    """Write a planned rollback and close the migrations it undoes; those it leaves parts of stay open."""
+def take_back(journal: Journal, plan: RollbackPlan, standing: Sequence[Run], *, partly: bool = False) -> Run | None:
+    """Write a planned rollback and close the migrations it undoes; those it leaves parts of stay open.
+
+    Args:
+        partly: the plan was asked to cover some of the files only.
+    """
     undoes = " ".join(run.record.run for run in standing)
     run = write(journal, plan.files, kind="rollback", gate={}, undoes=undoes) if plan.files else None
-    if not plan.incomplete:
+    if not (plan.incomplete or partly):
         reason = "rollback" if plan.files else "the files already held their original bytes"
         for undone in standing:
             undone.advance(State.ROLLED_BACK, reason=reason)

@@ -53,25 +53,27 @@ def roll_back(request: Request, where: Target) -> int:
     check_no_operation(where.root)
     if not request.writes:
         recover(journal, writes=False)
-        return _roll_back(journal, request)
+        return _roll_back(journal, request, where)
     journal.prepare()
     recover(journal, writes=True)
     with exclusive(journal.lock):
-        return _roll_back(journal, request)
+        return _roll_back(journal, request, where)
 
 
-def _roll_back(journal: Journal, request: Request) -> int:
+def _roll_back(journal: Journal, request: Request, where: Target) -> int:
     from codemods import switch
     from codemods.preflight import check_space, check_writable
 
-    plan, standing = switch.plan_taking_back(journal)
+    plan, standing = switch.plan_taking_back(journal, where.only)
+    if not standing and request.to is not None:
+        return _without_journal(request, where)
     if not standing:
         say("nothing to roll back: every migration recorded here is undone")
         return ExitCode.DONE
     if request.writes:
         check_writable(journal.root, [file.path for file in plan.files])
         check_space(journal.root, plan.files)
-        switch.take_back(journal, plan, standing)
+        switch.take_back(journal, plan, standing, partly=bool(where.only))
     return finish(_report(journal, plan, standing, request), request)
 
 

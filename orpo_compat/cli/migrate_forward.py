@@ -6,10 +6,12 @@ is the journal's. The gate is a parameter, so that what it decides is all this f
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -135,11 +137,21 @@ def _agreed(plan: Plan, request: Request) -> bool:
     return typer.confirm(f"Switch {len(plan.files)} files?", err=True)
 
 
-def _interrupt_on_term() -> None:
+@contextlib.contextmanager
+def _term_interrupts() -> Iterator[None]:
+    """Let SIGTERM undo a half-written run as Ctrl-C does."""
+
     def interrupt(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    signal.signal(signal.SIGTERM, interrupt)
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers; the next command recovers then
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def switch(request: Request, where: Target, gate: Gate = judge) -> int:
@@ -174,8 +186,8 @@ def _write(journal: Journal, plan: Plan, request: Request, gate: Gate) -> tuple[
     with exclusive(journal.lock):
         word = {"skipped": "--no-verify"} if request.no_verify else gate(plan.root, request)
         preflight.check(plan, allow_dirty=request.allow_dirty)  # the gate takes minutes: look again
-        _interrupt_on_term()
-        return switching.write(journal, plan.files, kind="migrate", gate=word), word
+        with _term_interrupts():
+            return switching.write(journal, plan.files, kind="migrate", gate=word), word
 
 
 def _refuse_mixed_commit(plan: Plan) -> None:

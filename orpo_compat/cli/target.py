@@ -1,7 +1,8 @@
 """From the paths on a command line to the tree they belong to.
 
-One folder is its own tree. Files, or several paths, belong to the git work tree that holds them all, else to their
-nearest common folder. The journal lives at the top of that tree, so the same paths find it again.
+One folder is its own tree. Files, or several paths, belong to the nearest folder above them all that has a journal,
+else to their git work tree, else to their nearest common folder. The journal lives at the top of that tree, so the
+same paths find it again.
 """
 
 from __future__ import annotations
@@ -29,6 +30,10 @@ def _place(path: str) -> Path:
     return given.resolve() if given.is_dir() else given.parent.resolve() / given.name
 
 
+def _journalled(folder: Path) -> Path | None:
+    return next((above for above in (folder, *folder.parents) if (above / ".orpo-compat/runs").is_dir()), None)
+
+
 def resolve(paths: list[str]) -> Target:
     """The tree of ``paths``.
 
@@ -41,6 +46,6 @@ def resolve(paths: list[str]) -> Target:
     if len(places) == 1 and places[0].is_dir():
         return Target(places[0], ())
     common = Path(os.path.commonpath([place if place.is_dir() else place.parent for place in places]))
-    root = git.marked_top(common) or common
+    root = _journalled(common) or git.marked_top(common) or common
     only = tuple(place.relative_to(root).as_posix() for place in places)
     return Target(root, () if "." in only else only)

@@ -120,6 +120,21 @@ def test_rollback_of_a_tree_that_was_never_switched_is_a_no_op(repository: Path)
     assert contents(repository) == PLAIN
 
 
+def test_rollback_of_one_path_leaves_the_others_switched(repository: Path) -> None:
+    migrate(repository, "--no-verify")
+    assert migrate(repository / "train.py", "--rollback").exit_code == 0
+    assert contents(repository) == {**PLAIN, **SWITCHED, "train.py": PLAIN["train.py"]}
+    assert migrate(repository, "--rollback").exit_code == 0
+    assert contents(repository) == PLAIN
+
+
+def test_a_file_finds_the_journal_of_the_folder_it_was_switched_in(repository: Path) -> None:
+    migrate(repository / "pkg", "--no-verify")
+    assert migrate(repository / "pkg/mixed.py", "--rollback").exit_code == 0
+    assert contents(repository)["pkg/mixed.py"] == PLAIN["pkg/mixed.py"]
+    assert contents(repository)["pkg/deep.py"] == SWITCHED["pkg/deep.py"]
+
+
 def test_a_tampered_journal_is_an_error_in_one_line(repository: Path) -> None:
     migrate(repository, "--no-verify")
     (plan,) = (repository / ".orpo-compat/runs").glob("*/plan.json")

@@ -97,6 +97,23 @@ def test_commit_refuses_to_take_own_work_in_the_same_file_along(repository: Path
     assert contents(repository)["train.py"] == PLAIN["train.py"] + b"# my work\n"
 
 
+def test_names_that_look_like_patterns_are_committed_by_name(tmp_path: Path) -> None:
+    names = ["[ab].py", "*.py", ":(top)x.py", "a.py"]
+    root = make_repository(tmp_path / "r", {**dict.fromkeys(names, PLAIN["train.py"]), "z.py": b"x = 1\n"})
+    (root / "z.py").write_bytes(b"x = 2\n")
+    assert migrate(root, "--no-verify", "--commit", "--allow-dirty").exit_code == 0
+    assert git(root, "status", "--porcelain").split() == ["M", "z.py"]
+
+
+def test_hooks_see_the_users_own_environment(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    hook(repository, "env > ../seen")
+    assert migrate(repository, "--no-verify", "--commit").exit_code == 0
+    seen = (repository.parent / "seen").read_text().splitlines()
+    assert "LC_ALL=C.UTF-8" in seen
+    assert not [line for line in seen if line.startswith(("GIT_LITERAL_PATHSPECS", "GIT_OPTIONAL_LOCKS"))]
+
+
 def hook(root: Path, script: str) -> None:
     place = root / ".git/hooks/pre-commit"
     place.parent.mkdir(exist_ok=True)
