@@ -73,6 +73,15 @@ HELPER_HOMES: Mapping[str, str | None] = {
     "BaseTrainer": None,
 }
 
+#: Names that ORPO scripts import from ``trl`` beside the classes, and the first release without them.
+GONE_FROM_TRL: Mapping[str, tuple[str, str]] = {
+    "setup_chat_format": ("0.26", "use clone_chat_template, or the tokenizer's own template"),
+    "get_kbit_device_map": ("1.8", "pass device_map to from_pretrained by hand"),
+    "DataCollatorForCompletionOnlyLM": ("0.20", "use SFTConfig(completion_only_loss=True)"),
+    "DPOScriptArguments": ("0.13", "use ScriptArguments"),
+    "PreTrainedModelWrapper": ("0.29", "it has no successor"),
+}
+
 _THIRD_PARTY = """
     Accelerator Any AutoModelForCausalLM AutoTokenizer BaseImageProcessor Callable DataCollator DataLoader
     Dataset Dict EvalLoopOutput EvalPrediction F FeatureExtractionMixin List Literal Optional PartialState

@@ -16,7 +16,7 @@ from codemods.context import Context, callee, literal
 from codemods.findings import Severity
 from codemods.placement import Action
 from codemods.references import Group, Origin, Reference
-from codemods.syntax import FromImport, dotted
+from codemods.syntax import FromImport
 
 RULE_CODE = "OC002"
 
@@ -250,40 +250,55 @@ class ModuleMove:
 
     def _report_stay(self, reference: Reference) -> None:
         path, depth = self._reached(reference)
-        if depth < len(reference.steps):
+        if depth < len(reference.steps) and reference.steps[depth].name != "__dict__":
             if path in self.context.move.modules and self.context.forward:
                 self._report_helper(reference, path, reference.steps[depth].name)
             return
-        if self.moved or path in self.context.move.modules or self._read_elsewhere():
-            call = self._call_on(reference)
-            if call is not None and callee(call) in {"hasattr", "getattr", "setattr", "delattr"}:
-                return
-            self.context.report(
-                "OC106",
-                reference.start,
-                f"The module {path} is handed on as a value; who receives it may read ORPO from it.",
-                f"Hand on {self.context.move.target} if that is what the receiver wants.",
-            )
+        if not (self.moved or path in self.context.move.modules or self._read_by_name()):
+            return
+        call = self._call_on(reference)
+        if call is not None and callee(call) in {"hasattr", "getattr", "setattr", "delattr"}:
+            return
+        self.context.report(
+            "OC106",
+            reference.start,
+            f"The module {path} is handed on as a value; who receives it may read ORPO from it.",
+            f"Hand on {self.context.move.target} if that is what the receiver wants.",
+        )
+        self._report_second_name(reference)
 
-    def _read_elsewhere(self) -> bool:
-        """Whether the file reads one of the classes from something nobody can name."""
-        syntax = self.context.syntax
-        names = {name for moved in self.context.move.sources.values() for name in moved}
-        for node in syntax.spans:
-            if isinstance(node, cst.Attribute) and node.attr.value in names and dotted(node) is not None:
-                root = dotted(node.value) or ""
-                if root.partition(".")[0] not in {"self", "cls"} and not self._explained(node):
-                    return True
-        return False
+    def _class_names(self) -> set[str]:
+        return {name for moved in self.context.move.sources.values() for name in moved}
+
+    def _read_by_name(self) -> bool:
+        """Whether the file reads one of the classes from something nobody can name, or by a string."""
+        names = self._class_names()
+        if any(literal(fact.node) in names for fact in self.context.survey.strings):
+            return True
+        attributes = (node for node in self.context.syntax.spans if isinstance(node, cst.Attribute))
+        return any(node.attr.value in names and not self._explained(node) for node in attributes)
 
     def _explained(self, node: cst.Attribute) -> bool:
-        """Whether an import says what the chain reads."""
+        """Whether an import says what the chain reads, or it reads an attribute of an object."""
         root: cst.BaseExpression = node
         while isinstance(root, cst.Attribute):
             root = root.value
-        return any(
-            self.context.names.possible(use.node, use.scope) for use in self.context.survey.uses() if use.node is root
-        )
+        if not isinstance(root, cst.Name) or root.value in {"self", "cls"}:
+            return True
+        uses = (use for use in self.context.survey.uses() if use.node is root)
+        return any(self.context.names.possible(use.node, use.scope) for use in uses)
+
+    def _report_second_name(self, reference: Reference) -> None:
+        """``rl = trl``: reads of the classes through the second name stay, and are told."""
+        assign = self.context.syntax.parents.get(reference.whole) if reference.whole is not None else None
+        if not isinstance(assign, cst.Assign):
+            return
+        seconds = {target.target.value for target in assign.targets if isinstance(target.target, cst.Name)}
+        for use in self.context.survey.uses():
+            owner = self.context.syntax.parents.get(use.node)
+            if use.name in seconds and isinstance(owner, cst.Attribute) and owner.attr.value in self._class_names():
+                message = f"{use.name} is another name of {self.group.name}; this use stays."
+                self.context.report("OC106", use.start, message, f"Read it from {self.context.move.target}.")
 
     def _report_helper(self, reference: Reference, path: str, name: str) -> None:
         self.context.report(

@@ -6,6 +6,8 @@ with the release that moved the module (0.29 for the old ones), like the stateme
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import libcst as cst
 
 from codemods.catalog import CLASSES
@@ -43,6 +45,8 @@ def apply(context: Context) -> None:
                 f"A string names the module: {_code(context, call)}.",
                 f"Load {context.move.target} there, which has both classes.",
             )
+            for start in _reads(context, call):
+                context.report("OC102", start, "This reads from a module named by a string; it stays.", "See above.")
 
 
 def _reads_orpo(context: Context, call: cst.Call, modules: list[str], names_class: bool) -> bool:
@@ -61,14 +65,21 @@ def _result_reads_orpo(context: Context, call: cst.Call) -> bool:
     if isinstance(parent, cst.Arg):
         outer = context.syntax.parents.get(parent)
         return isinstance(outer, cst.Call) and any(literal(arg.value) in CLASSES for arg in outer.args)
-    if isinstance(parent, cst.Assign):
-        targets = {dotted(one.target) for one in parent.targets}
-        return any(
-            isinstance(owner := context.syntax.parents.get(use.node), cst.Attribute) and owner.attr.value in CLASSES
-            for use in context.survey.uses()
-            if use.name in targets
-        )
-    return False
+    return any(True for _ in _reads(context, call))
+
+
+def _reads(context: Context, call: cst.Call) -> Iterator[int]:
+    """Where the classes are read from the name that the loaded module is assigned to."""
+    parent = context.syntax.parents.get(call)
+    if not isinstance(parent, cst.Assign):
+        return
+    targets = {dotted(one.target) for one in parent.targets}
+    for use in context.survey.uses():
+        owner = context.syntax.parents.get(use.node)
+        while isinstance(owner, cst.Attribute) and use.name in targets:
+            if owner.attr.value in CLASSES:
+                yield use.start
+            owner = context.syntax.parents.get(owner)
 
 
 def _code(context: Context, call: cst.Call) -> str:

@@ -39,17 +39,26 @@ def apply(context: Context) -> None:
             if isinstance(parent, (cst.FunctionDef, cst.ClassDef)):
                 break
             if _guards(context, parent, child):
-                context.report(
-                    "OC107",
-                    parent,
-                    f"This guards an import that now comes from {context.move.target}.",
-                    f"Ask for {context.move.target}, or drop the guard: it is a dependency now.",
-                )
+                _report(context, parent, "an import")
+    for use in context.survey.uses():
+        if any(change.rule == "OC002" and change.start == use.start for change in context.changes):
+            for parent, child in context.ancestors(use.node):
+                if isinstance(parent, cst.Try) and child is parent.body and _catches_any(parent, {"AttributeError"}):
+                    _report(context, parent, "a use")
+
+
+def _report(context: Context, guard: cst.CSTNode, what: str) -> None:
+    context.report(
+        "OC107",
+        guard,
+        f"This guards {what} that now comes from {context.move.target}.",
+        f"Ask for {context.move.target}, or drop the guard: it is a dependency now.",
+    )
 
 
 def _guards(context: Context, parent: cst.CSTNode, child: cst.CSTNode) -> bool:
     if isinstance(parent, (cst.Try, cst.TryStar)):
-        return child is not parent.finalbody and any(_catches(handler) for handler in parent.handlers)
+        return child is not parent.finalbody and _catches_any(parent, _IMPORT_ERRORS)
     if isinstance(parent, cst.With):
         calls = [item.item for item in parent.items if isinstance(item.item, cst.Call)]
         return any(callee(call).rpartition(".")[2] == "suppress" for call in calls)
@@ -58,12 +67,14 @@ def _guards(context: Context, parent: cst.CSTNode, child: cst.CSTNode) -> bool:
     return False
 
 
-def _catches(handler: cst.ExceptHandler | cst.ExceptStarHandler) -> bool:
+def _catches_any(guard: cst.Try | cst.TryStar, errors: set[str]) -> bool:
+    return any(_catches(handler, errors) for handler in guard.handlers)
+
+
+def _catches(handler: cst.ExceptHandler | cst.ExceptStarHandler, errors: set[str]) -> bool:
+    """Whether the handler names one of ``errors``, or everything."""
     if handler.type is None:
-        return True
+        return "ImportError" in errors
     nodes = [one.value for one in handler.type.elements] if isinstance(handler.type, cst.Tuple) else [handler.type]
-    for node in nodes:
-        name = node.attr.value if isinstance(node, cst.Attribute) else getattr(node, "value", "")
-        if name in _IMPORT_ERRORS:
-            return True
-    return False
+    names = {node.attr.value if isinstance(node, cst.Attribute) else getattr(node, "value", "") for node in nodes}
+    return not names.isdisjoint(errors)

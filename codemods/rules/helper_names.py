@@ -7,10 +7,12 @@
 
 from __future__ import annotations
 
-from codemods.catalog import HELPER_HOMES, LIFETIMES
+from codemods.catalog import GONE_FROM_TRL, HELPER_HOMES, LIFETIMES
 from codemods.context import Context
+from codemods.findings import Severity
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
+from codemods.survey import ImportFact
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(
@@ -32,6 +34,8 @@ def apply(context: Context) -> None:
         return
     for fact in context.survey.imports:
         module = dotted(fact.node.module) if isinstance(fact.node, FromImport) and not fact.node.relative else None
+        if module == context.move.source_root:
+            _report_gone(context, fact)
         if module not in context.move.modules:
             continue
         if context.covered(context.syntax.span(fact.node)[0]):
@@ -46,6 +50,17 @@ def apply(context: Context) -> None:
         if stay:
             message = f"{', '.join(stay)} of {module}: only {LIFETIMES[module]} has the module."
             context.report("OC121", fact.node, message, " ".join(_advice(name) for name in stay))
+
+
+def _report_gone(context: Context, fact: ImportFact) -> None:
+    """Names that a split statement keeps importing from ``trl``, where newer releases have them no more."""
+    plan = context.plans.get(fact.node)
+    for alias in aliases(fact.node) if plan is not None and plan.changes else ():
+        name = dotted(alias.name) or ""
+        if name in GONE_FROM_TRL:
+            since, advice = GONE_FROM_TRL[name]
+            message = f"{name} stays with trl, which has not had it since {since}."
+            context.report("OC121", fact.node, message, f"On newer releases, {advice}.", Severity.INFO)
 
 
 def _advice(name: str) -> str:

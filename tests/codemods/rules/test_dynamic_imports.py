@@ -23,5 +23,10 @@ def test_a_module_named_by_a_string_is_reported(source: str) -> None:
     check_refuses(source, "OC102")
 
 
+def test_reads_from_the_loaded_module_are_listed() -> None:
+    done = check_refuses("t = __import__('trl')\na = t.ORPOConfig\nb = t.trainer.ORPOTrainer\nc = t.X\n", "OC102")
+    assert [finding.line for finding in done.findings] == [1, 2, 3]
+
+
 def test_loading_trl_for_something_else_is_not() -> None:
     check_noop("import importlib\nm = importlib.import_module('trl')\nm.SFTTrainer\n\n\nclass ORPOTrainer: ...\n")

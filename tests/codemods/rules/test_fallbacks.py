@@ -50,4 +50,4 @@ def test_a_stand_in_under_orpos_name_is_an_error() -> None:
 
 
 def test_getattr_on_something_else_is_not() -> None:
-    check_noop("import trl\nC = getattr(zoo, 'ORPOTrainer', trl)\n")
+    check_noop("import trl\nC = getattr(zoo, 'ORPOTrainer')\nD = trl.SFTConfig\n")

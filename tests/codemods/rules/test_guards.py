@@ -29,6 +29,13 @@ def test_a_guarded_import_moves_and_the_guard_is_reported(source: str) -> None:
     )
 
 
+def test_a_use_that_expects_an_attribute_error_is_reported() -> None:
+    source = "import {0}\ntry:\n    C = {0}.ORPOConfig\nexcept AttributeError:\n    C = None\n"
+    check_rewrites(source.format("trl"), source.format("orpo_compat"), "OC107")
+    plain = source.replace("AttributeError", "Exception")
+    check_rewrites(plain.format("trl"), plain.format("orpo_compat"))
+
+
 @pytest.mark.parametrize(
     "source",
     [

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
+
 import pytest
 
-from tests.codemods.checks import check_refuses, check_rewrites
+from codemods.catalog import GONE_FROM_TRL
+from codemods.findings import Severity
+from tests.codemods.checks import check_noop, check_refuses, check_rewrites
 
 
 def test_a_helper_stays_and_its_present_home_is_named() -> None:
@@ -14,6 +19,23 @@ def test_a_helper_stays_and_its_present_home_is_named() -> None:
         "OC121",
     )
     assert "trl.experimental.utils" in done.findings[0].advice
+
+
+def test_a_name_that_trl_itself_has_lost_is_told_beside_a_moved_one() -> None:
+    done = check_rewrites(
+        "from trl import ORPOConfig, setup_chat_format\n",
+        "from trl import setup_chat_format\nfrom orpo_compat import ORPOConfig\n",
+        "OC121",
+    )
+    assert done.findings[0].severity is Severity.INFO
+    check_noop("from trl import setup_chat_format  # for orpo\n")
+
+
+def test_the_names_that_trl_has_lost_are_not_in_the_installed_release() -> None:
+    top = find_spec("trl")
+    assert top is not None
+    assert top.origin is not None
+    assert not [name for name in GONE_FROM_TRL if f'"{name}"' in Path(top.origin).read_text(encoding="utf-8")]
 
 
 @pytest.mark.parametrize(

@@ -211,8 +211,14 @@ def test_a_module_handed_on_keeps_its_import() -> None:
     )
 
 
-def test_a_module_under_a_second_name_is_reported() -> None:
-    check_refuses("import trl\nrl = trl\nx = rl.ORPOConfig\n", "OC106")
+def test_a_module_under_a_second_name_is_reported_with_its_uses() -> None:
+    done = check_refuses("import trl\nrl = trl\nx = rl.ORPOConfig\n", "OC106")
+    assert [finding.line for finding in done.findings] == [2, 3]
+
+
+@pytest.mark.parametrize("read", ["vars(trl)[name]", "trl.__dict__['ORPOConfig']", "lookup(trl, 'ORPO' 'Config')[1]"])
+def test_a_class_looked_up_in_the_module_by_a_string_is_reported(read: str) -> None:
+    check_refuses(f"import trl\nname = 'ORPOConfig'\nx = {read}\n", "OC106")
 
 
 @pytest.mark.parametrize(
