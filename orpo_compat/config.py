@@ -143,7 +143,10 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
     )
     generate_during_eval: bool = field(
         default=False,
-        metadata={"help": "At each evaluation, generate responses to some prompts; written to generations.jsonl too."},
+        metadata={
+            "help": "At each evaluation, generate responses to some prompts: written to generations.jsonl in "
+            "output_dir (which push_to_hub uploads) and shown by W&B, Comet and TensorBoard where report_to names them."
+        },
     )
     is_encoder_decoder: bool | None = field(
         default=None,

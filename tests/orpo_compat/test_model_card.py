@@ -173,6 +173,32 @@ def test_a_card_that_peft_has_touched_is_still_ours(tmp_path: Path, tokenizer: A
     assert "An adapter for" in card.text
 
 
+class Hub:
+    """Keeps what would be uploaded."""
+
+    def __init__(self) -> None:
+        self.uploads: list[dict[str, Any]] = []
+
+    def upload_folder(self, **named: Any) -> str:
+        self.uploads.append({**named, "card": (Path(named["folder_path"]) / "README.md").read_text(encoding="utf-8")})
+        return "https://huggingface.co/someone/bird"
+
+
+def test_a_push_uploads_the_card_with_the_named_dataset(
+    tmp_path: Path, tokenizer: Any, pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hub = Hub()
+    monkeypatch.setattr("transformers.trainer.hf_api", lambda: hub, raising=False)
+    monkeypatch.setattr("transformers.trainer.upload_folder", hub.upload_folder, raising=False)
+    made = trainer(tmp_path, tokenizer, pairs, settings={"hub_model_id": "someone/bird"})
+    made.hub_model_id = "someone/bird"
+    made.push_to_hub(dataset_name="org/pairs", tags=["night"])
+    (upload,) = hub.uploads
+    data = ModelCard(upload["card"]).data
+    assert (upload["repo_id"], data.model_name, data.datasets) == ("someone/bird", "bird", ["org/pairs"])
+    assert {"night", "orpo"} <= set(data.tags)
+
+
 def test_only_the_first_process_writes(
     tmp_path: Path, tokenizer: Any, pairs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
