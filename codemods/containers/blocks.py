@@ -105,6 +105,11 @@ def prompt_blocks(source: bytes, spans: Iterable[tuple[int, int]]) -> list[Block
     return blocks
 
 
+def concerns_orpo(text: bytes) -> bool:
+    """Whether a block says anything that a rule could act on; most do not, and need no parser."""
+    return b"trl" in text or b"orpo" in text.lower()
+
+
 def scopes_of(source: bytes, blocks: Iterable[Block]) -> list[Scope]:
     """Groups readable blocks into namespaces: one starts at each block with an import of its own.
 
@@ -113,8 +118,10 @@ def scopes_of(source: bytes, blocks: Iterable[Block]) -> list[Scope]:
     groups: list[list[tuple[Block, Reading]]] = []
     for block in blocks:
         text = block.text(source)
+        if not concerns_orpo(text):
+            continue
         reading = read_cell(text)
-        if reading.foreign or reading.broken or not text.strip():
+        if reading.foreign or reading.broken:
             continue
         if not groups or _TRL_IMPORT.search(text):
             groups.append([])
@@ -126,10 +133,10 @@ def _scope(source: bytes, group: list[tuple[Block, Reading]]) -> Scope:
     pieces: list[Piece] = []
     owners: list[tuple[Block, CodeLine]] = []
     for block, reading in group:
-        at = 0
+        at, text = 0, block.text(source)
         for line in block.lines:
             body = source[line.body : line.end]
-            pieces += _line_pieces(body, line.body, at, reading, block.text(source))
+            pieces += _line_pieces(body, line.body, at, reading, text)
             owners.append((block, line))
             at += len(body)
         if not pieces[-1].text.endswith((b"\n", b"\r")):

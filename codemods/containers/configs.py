@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import PurePosixPath
 from typing import Literal
 
 import yaml
@@ -48,6 +49,16 @@ def rewrite_toml(task: Task) -> Rewrite:
 def rewrite_dotenv(task: Task) -> Rewrite:
     """An environment, ini or properties file."""
     return _rewrite(task, lambda source: (match.span("value") for match in _ENV_VALUE.finditer(source)))
+
+
+def rewrite_dependency_list(task: Task) -> Rewrite:
+    """A dependency list, which may name ORPO's classes as well, as an entry point or a tool's setting does."""
+    from codemods.manifests.edit import rewrite_manifest
+
+    suffix = PurePosixPath(task.path).suffix.lower()
+    named = {".toml": rewrite_toml, ".yml": rewrite_yaml, ".yaml": rewrite_yaml}.get(suffix, rewrite_dotenv)(task)
+    listed = rewrite_manifest(task)
+    return task.result(named.edits + listed.edits, named.findings + listed.findings)
 
 
 def _rewrite(

@@ -14,7 +14,7 @@ _HANDLERS = {
     Kind.NOTEBOOK: ("codemods.containers.notebook", "rewrite_notebook"),
     Kind.MARKDOWN: ("codemods.containers.documents", "rewrite_markdown"),
     Kind.RST: ("codemods.containers.documents", "rewrite_rst"),
-    Kind.MANIFEST: ("codemods.manifests.edit", "rewrite_manifest"),
+    Kind.MANIFEST: ("codemods.containers.configs", "rewrite_dependency_list"),
     Kind.LOCK: ("codemods.containers.text", "report_lock"),
     Kind.NEAR_PYTHON: ("codemods.containers.text", "report_near_python"),
     Kind.TEXT: ("codemods.containers.text", "report_text"),

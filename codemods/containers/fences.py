@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from codemods.containers.blocks import Block, CodeLine, physical_lines, prompt_blocks
-from codemods.containers.magics import read_cell
 
 _LANGUAGES_WORDS = "python python2 python3 py py3 ipython ipython3 pycon py3con pyodide python-repl python-console"
 LANGUAGES = frozenset(_LANGUAGES_WORDS.split())
@@ -45,7 +44,7 @@ def read_markdown(source: bytes) -> Page:
         blocks += _fenced(source, spans[index + 1 : close], opening)
         outside.append((spans[index][0], spans[index][0]))
         index = close + 1
-    blocks += [block for block in prompt_blocks(source, outside) if not read_cell(block.text(source)).broken]
+    blocks += prompt_blocks(source, outside)
     return Page(tuple(sorted(blocks, key=lambda block: block.lines[0].start)))
 
 
@@ -84,8 +83,6 @@ def _fenced(source: bytes, spans: Sequence[tuple[int, int]], opening: re.Match[b
     if not lines:
         return []
     block = Block(lines)
-    if python is None and read_cell(block.text(source)).broken:
-        return []
     return [block]
 
 

@@ -11,24 +11,31 @@ from collections.abc import Callable
 from codemods.containers.mentions import Places, excerpt
 from codemods.findings import Finding
 
-_REST = rb"(?:[^\n\\&|;]|\\[^\n]|\\\r?\n|;(?=[^\n]*['\"]))*?"
-_INSTALL = re.compile(
-    rb"\b(?:pip3?(?:\.\d+)?|uv|uvx|poetry|pdm|conda|mamba|micromamba|pipenv|rye|pixi|hatch)\b"
-    + _REST
-    + rb"(?:\b(?:install|add|run|sync)\b|--with)"
-    + _REST
-    + rb"(?<![\w./:@-])(?P<trl>trl(?:\[[^\]\n]*\])?(?=[\s'\"=<>!~;@,\\)]|$)"
-    rb"|git\+(?:https|ssh)://[^\s'\"]*?/trl(?:\.git)?(?![\w-]))"
+_NAMED = re.compile(
+    rb"(?<![\w./:@-])trl(?:\[[^\]\n]*\])?(?=[\s'\"=<>!~;@,\\)]|$)|git\+(?:https|ssh)://[^\s'\"]*?/trl(?:\.git)?(?![\w-])"
 )
-_SESSION = re.compile(rb"\.install\([^()\n]*?['\"](?P<trl>trl(?:\[[^\]\n]*\])?)(?=[\s'\"=<>!~;@])")
+_COMMAND = re.compile(
+    rb"\b(?:pip3?(?:\.\d+)?|uv|uvx|poetry|pdm|conda|mamba|micromamba|pipenv|rye|pixi|hatch)\b.*\b(?:install|add|sync)\b"
+    rb"|\buvx?\b.*--with"
+    rb"|\.install\([^()]*['\"]$",
+    re.DOTALL,
+)
+_ENDS_COMMAND = re.compile(rb"&&|\|\||[|&]|;(?![^'\"\n]*['\"])|(?<!\\)(?:\r\n|\n|\r)")
+_LONGEST_COMMAND = 4000
 
 ADVICE = "Install orpo-compat there too (pip install orpo-compat), and keep trl only if something else needs it."
 
 
 def install_offsets(text: bytes) -> list[int]:
     """The byte offsets of `trl` in commands that install it."""
-    found = [match.start("trl") for pattern in (_INSTALL, _SESSION) for match in pattern.finditer(text)]
-    return sorted(offset for offset in found if not _commented(text, offset))
+    return [match.start() for match in _NAMED.finditer(text) if _is_installed(text, match.start())]
+
+
+def _is_installed(text: bytes, offset: int) -> bool:
+    """Whether the command that `offset` stands in, up to there, is one that installs."""
+    before = text[max(offset - _LONGEST_COMMAND, 0) : offset]
+    start = max((match.end() for match in _ENDS_COMMAND.finditer(before)), default=0)
+    return _COMMAND.search(before, start) is not None and not _commented(text, offset)
 
 
 def _commented(text: bytes, offset: int) -> bool:

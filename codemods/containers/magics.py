@@ -19,6 +19,9 @@ _CELL_MAGIC = re.compile(rb"\s*%%[ \t]*([A-Za-z_][\w.]*)?")
 _MAGIC_LINE = re.compile(rb"[ \t]*(?:[%!?/,;]|[^\n]*\?\??[ \t]*(?:#.*)?$)")
 _MAGIC_VALUE = re.compile(rb"[ \t]*[A-Za-z_][^=!%\n]*=[ \t]*([!%])")
 
+_PATIENCE = 200
+"""So many magic lines are told one by one; a text with more is no cell that a person wrote."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reading:
@@ -77,7 +80,7 @@ def _uses(text: bytes, name: bytes) -> bool:
 def _mask_until_python(text: bytes, masked: list[tuple[int, int]]) -> Reading:
     """Masks the line Python stumbles over, as long as that line can be IPython's."""
     spans = _line_spans(text)
-    for _ in range(len(spans) + 1):
+    for _ in range(min(len(spans) + 1, _PATIENCE)):
         trouble = _syntax_trouble(apply_mask(text, tuple(masked)))
         if trouble is None:
             return Reading(masked=tuple(sorted(masked)))

@@ -24,8 +24,8 @@ _MENTION = re.compile(
     rb"(?<![\w.])" + MODULE + rb"[.:](?:ORPOTrainer|ORPOConfig)(?!\w)"
     rb"|(?<![\w.])trl\.(?:trainer\.orpo_(?:trainer|config)|experimental\.orpo)(?!\w)"
     rb"|(?<![\w.])experimental\.orpo\.ORPO(?:Trainer|Config)(?!\w)"
-    rb"|\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[^\n]*?(?:\bORPO(?:Trainer|Config)\b|\*|\()"
-    rb"|\bfrom[ \t]+trl\.experimental[ \t]+import\b[^\n]*\borpo\b"
+    rb"|\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[^\n]{0,2000}?(?:\bORPO(?:Trainer|Config)\b|\*|\()"
+    rb"|\bfrom[ \t]+trl\.experimental[ \t]+import\b[^\n]{0,2000}\borpo\b"
 )
 _BLOCK = re.compile(rb"\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[ \t]*\([^()]*\bORPO(?:Trainer|Config)\b[^()]*\)")
 

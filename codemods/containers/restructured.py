@@ -10,7 +10,6 @@ from collections.abc import Sequence
 
 from codemods.containers.blocks import Block, CodeLine, physical_lines, prompt_blocks
 from codemods.containers.fences import LANGUAGES, Page
-from codemods.containers.magics import read_cell
 
 _DIRECTIVE = re.compile(
     rb"(?P<indent>[ \t]*)\.\.[ \t]+(?P<name>code-block|code|sourcecode|code-cell|testcode|testsetup|doctest"
@@ -37,7 +36,7 @@ def read_rst(source: bytes) -> Page:
             blocks += _directive_block(source, spans[index + 1 : end])
         outside.append((spans[index][0], spans[index][0]))
         index = end
-    blocks += [block for block in prompt_blocks(source, outside) if not read_cell(block.text(source)).broken]
+    blocks += prompt_blocks(source, outside)
     return Page(tuple(sorted(blocks, key=lambda block: block.lines[0].start)))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import PurePosixPath
 
 from codemods.containers.installs import report_installs
 from codemods.containers.mentions import Places, report_mentions
@@ -20,6 +21,11 @@ _LOCKED = re.compile(
     rb"|/trl-\d[^\s/]*\.(?:whl|tar\.gz)"
 )
 
+_PROSE = frozenset(
+    {".txt", ".text", ".log", ".html", ".htm", ".tex", ".org", ".adoc", ".csv", ".tsv", ".svg", ".jsonl"}
+)
+"""Texts for readers, and records of what was: nothing breaks when they stay."""
+
 
 def report_near_python(task: Task) -> Rewrite:
     """A template, Cython or IPython file: looks like Python, and no Python parser may judge it."""
@@ -29,6 +35,8 @@ def report_near_python(task: Task) -> Rewrite:
 def report_text(task: Task) -> Rewrite:
     """Any other text: code inside shell commands, recipes and other languages."""
     advice = "Write orpo_compat in place of TRL's module by hand."
+    if PurePosixPath(task.path).suffix.lower() in _PROSE:
+        return _reported(task, "OC118", "Mentions TRL's ORPO: {mention}", "Update it by hand.", Severity.INFO)
     return _reported(task, "OC119", "Mentions TRL's ORPO: {mention}", advice)
 
 
@@ -46,10 +54,10 @@ def report_wide(task: Task) -> Rewrite:
     return task.unchanged(*found)
 
 
-def _reported(task: Task, code: str, message: str, advice: str) -> Rewrite:
+def _reported(task: Task, code: str, message: str, advice: str, severity: Severity = Severity.WARNING) -> Rewrite:
     if not task.forward:
         return task.unchanged()
-    findings = report_mentions(task.path, task.places, code=code, message=message, advice=advice)
+    findings = report_mentions(task.path, task.places, code=code, message=message, advice=advice, severity=severity)
     findings += report_frameworks(task.path, task.places)
     findings += report_installs(task.path, task.places)
     findings += report_recipe(task.path, task.places, "flags")

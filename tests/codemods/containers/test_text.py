@@ -7,6 +7,7 @@ import pytest
 from codemods.containers import Kind, kind_of, rewrite_file
 from codemods.containers.installs import install_offsets
 from codemods.containers.mentions import mention_spans
+from codemods.findings import Severity
 from codemods.options import Direction, Options
 from tests.codemods.containers.laws import codes, lines_with, rewritten
 
@@ -22,11 +23,17 @@ def test_files_that_look_like_python_are_never_parsed(path: str) -> None:
     assert lines_with(done, "OC115") == [2]
 
 
-@pytest.mark.parametrize("path", ["Dockerfile", "run.sh", "Makefile", "notes.txt", "app.ts", "main.rs", "page.html"])
+@pytest.mark.parametrize("path", ["Dockerfile", "run.sh", "Makefile", "app.ts", "main.rs", "Jenkinsfile"])
 def test_any_text_is_searched(path: str) -> None:
     done = rewritten(path, b'x\npython -c "from trl import ORPOTrainer"\n', EVERYTHING)
     assert not done.changed
     assert lines_with(done, "OC119") == [2]
+
+
+@pytest.mark.parametrize("path", ["notes.txt", "page.html", "paper.tex", "data.jsonl"])
+def test_prose_and_records_are_good_to_know(path: str) -> None:
+    done = rewritten(path, b"x\nfrom trl import ORPOTrainer\n", EVERYTHING)
+    assert [(one.code, one.line, one.severity) for one in done.findings] == [("OC118", 2, Severity.INFO)]
 
 
 @pytest.mark.parametrize(

@@ -369,3 +369,12 @@ def test_lock_files_are_never_edited_and_the_command_is_named(path: str, text: s
     assert not done.changed
     assert codes(done) == ["OC120"]
     assert command in done.findings[0].advice
+
+
+def test_a_manifest_that_names_a_class_is_a_config_too() -> None:
+    source = (
+        b"[project]\ndependencies = ['trl']\n[project.entry-points.x]\norpo = 'trl:ORPOTrainer'\n# trl.ORPOConfig\n"
+    )
+    done = rewritten("pyproject.toml", source, Options(configs=True))
+    assert done.result == source.replace(b"trl:ORPO", b"orpo_compat:ORPO")
+    assert sorted(codes(done)) == ["OC119", "OC120"]
