@@ -43,28 +43,30 @@ def main() -> None:
     task = json.load(sys.stdin)
     torch.set_num_threads(task["threads"])
     config_class, trainer_class = trainer_of(task["arm"])
-    from datasets import Dataset
+    from datasets import load_dataset
 
     adapter = adapter_config() if task["lora"] else None
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=task["tokenizer"], pad_token="<pad>", bos_token="<s>", eos_token="</s>"
     )
     after_imports = resident_bytes()
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(LlamaConfig(**task["model"]))
-    rows = Dataset.from_list(json.loads(Path(task["pairs"]).read_text(encoding="utf-8")))
     clock = Clock()
+    construct_s = []
     with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        trainer = trainer_class(
-            model=model,
-            args=config_class(output_dir=folder, **task["settings"]),
-            train_dataset=rows,
-            processing_class=tokenizer,
-            peft_config=adapter,
-            callbacks=[clock],
-        )
-        construct_s = time.perf_counter() - started
+        rows = load_dataset("json", data_files=task["pairs"], split="train", cache_dir=f"{folder}/cache")
+        for _ in range(task.get("constructions", 1)):
+            torch.manual_seed(0)
+            model = LlamaForCausalLM(LlamaConfig(**task["model"]))
+            started = time.perf_counter()
+            trainer = trainer_class(
+                model=model,
+                args=config_class(output_dir=folder, **task["settings"]),
+                train_dataset=rows,
+                processing_class=tokenizer,
+                peft_config=adapter,
+                callbacks=[clock],
+            )
+            construct_s.append(time.perf_counter() - started)
         trainer.train()
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
     report = {

@@ -87,6 +87,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--pairs", type=int, default=64, help="how many pairs to draw from it")
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps of each run")
     parser.add_argument("--rounds", type=int, default=3, help="how often each arm runs")
+    parser.add_argument("--constructions", type=int, default=1, help="build the trainer so often (tokenization)")
     parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of torch")
     parser.add_argument("--arms", nargs="+", choices=("ours", "theirs"), default=["ours", "theirs"])
     parser.add_argument("--batch", type=int, help="pairs per step, instead of the setting's")
@@ -105,7 +106,13 @@ def base_task(options: argparse.Namespace) -> dict[str, Any]:
         settings["per_device_train_batch_size"] = options.batch
     model = MODEL | ({"vocab_size": options.vocabulary} if options.vocabulary else {})
     model |= {"num_hidden_layers": options.layers} if options.layers else {}
-    return {"settings": settings, "model": model, "lora": options.setting == "lora", "threads": options.threads}
+    return {
+        "settings": settings,
+        "model": model,
+        "lora": options.setting == "lora",
+        "threads": options.threads,
+        "constructions": options.constructions,
+    }
 
 
 def run_arm(task: dict[str, Any]) -> dict[str, Any]:
@@ -131,7 +138,7 @@ def show(number: int, run: dict[str, Any]) -> None:
     """Print one run as it ends."""
     print(
         f"round {number + 1} {run['arm']:6} ({run['path']}): {run['train_s']:7.1f} s, cpu {run['cpu_s']:7.1f} s, "
-        f"peak {run['peak_mb']:6.0f} MB (fixed {run['fixed_mb']:5.0f}), set up {run['construct_s']:5.1f} s, "
+        f"peak {run['peak_mb']:6.0f} MB (fixed {run['fixed_mb']:5.0f}), set up {run['construct_s'][0]:5.1f} s, "
         f"loss {run['loss']}",
         file=sys.stderr,
         flush=True,
@@ -147,6 +154,10 @@ def summarize(runs: list[dict[str, Any]], setting: str) -> dict[str, Any]:
         }
         for arm, some in by_arm.items()
     }
+    for arm, some in by_arm.items():
+        medians[arm]["construct_s"] = [
+            statistics.median(times) for times in zip(*(run["construct_s"] for run in some), strict=True)
+        ]
     summary: dict[str, Any] = {"setting": setting, "medians": medians, "losses_equal": True}
     if len(by_arm) == 2:
         ours, theirs = medians["ours"], medians["theirs"]
