@@ -5,21 +5,64 @@ Each function settles one argument and raises with the argument's name; nothing 
 
 from __future__ import annotations
 
+import difflib
+import functools
 import inspect
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ParamSpec
 
 from torch import nn
 from transformers import AutoTokenizer, TrainingArguments
 
 from orpo_compat.collator import PreferenceCollator
 from orpo_compat.config import ORPOConfig
+from orpo_compat.errors import UnknownArgument
+from orpo_compat.refusals import ADVICE
 
 if TYPE_CHECKING:
     from orpo_compat.trainer import ORPOTrainer
 
 logger = logging.getLogger(__name__)
+
+Arguments = ParamSpec("Arguments")
+
+_ARGS_NAMES = ("config", "orpo_config", "training_args", "training_arguments")
+_TOKENIZER_NAMES = ("feature_extractor", "image_processor", "processor")
+
+
+def advises_on_keywords(init: Callable[Arguments, None]) -> Callable[Arguments, None]:
+    """Let a constructor answer a keyword it does not have with where that belongs; its signature stays as it is.
+
+    Raises:
+        TypeError: an unknown keyword.
+    """
+    known = [name for name in inspect.signature(init).parameters if name != "self"]
+
+    @functools.wraps(init)
+    def checked(*args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+        for name in kwargs:
+            if name not in known:
+                said = f"{type(args[0]).__name__}.__init__() got an unexpected keyword argument '{name}'"
+                raise UnknownArgument(f"{said}{_advice(name, known)}")
+        init(*args, **kwargs)
+
+    return checked
+
+
+def _advice(name: str, known: list[str]) -> str:
+    if name in {entry.name for entry in fields(ORPOConfig) if entry.init}:
+        return f": it is a setting, pass args=ORPOConfig({name}=...)."
+    for names, argument in ((_ARGS_NAMES, "args"), (_TOKENIZER_NAMES, "processing_class")):
+        if name in names:
+            return f": pass it as {argument}=."
+    if ADVICE.get(name, "").startswith("write "):
+        return f": it is a setting; in args=ORPOConfig(...) {ADVICE[name]}."
+    if name in ADVICE:
+        return f": {ADVICE[name]}."
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
+    return f". Did you mean '{near[0]}'?" if near else f". It takes {', '.join(known)}."
 
 
 def one_of(name: str, value: Any, other_name: str, other: Any) -> Any:

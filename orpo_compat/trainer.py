@@ -10,7 +10,9 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -74,6 +76,21 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, Trainer
 
     _tag_names = ("orpo-compat", "orpo")
 
+    # What a class needs that inherits the steps but deletes or skips this __init__, as ms-swift does.
+    metrics_fn: MetricsFn | None = None
+    _needs_autocast = False
+    _window: Window | None = None
+    _pairs: Mapping[str, Tensor] = MappingProxyType({})
+
+    @cached_property
+    def _means(self) -> defaultdict[str, RunningMeans]:
+        return defaultdict(RunningMeans)
+
+    @cached_property
+    def _watch(self) -> NonFiniteWatch:
+        return NonFiniteWatch()
+
+    @construction.advises_on_keywords
     def __init__(
         self,
         model: nn.Module | str | None = None,
@@ -99,7 +116,6 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, Trainer
         processing_class = construction.one_of("processing_class", processing_class, "tokenizer", tokenizer)
         # PEFT initialises adapters at random, and the numbers must not depend on the caller's generator state.
         set_seed(config.seed)
-        self._needs_autocast = False
         prepared, prepared_init = self._prepare_models(model, model_init, config, peft_config)
         reference = prepared if prepared is not None else prepared_init.probe()
         self._adopt_settings(config, reference, construction.resolve_tokenizer(processing_class, reference, config))
@@ -164,10 +180,6 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, Trainer
         self.aux_loss_enabled = bool(getattr(model_config, "output_router_logits", False))
         self.aux_loss_coef = float(getattr(model_config, "router_aux_loss_coef", 0.0))
         self.data_report = DataReport()
-        self._means: defaultdict[str, RunningMeans] = defaultdict(RunningMeans)
-        self._pairs: dict[str, Tensor] = {}
-        self._watch = NonFiniteWatch()
-        self._window: Window | None = None
         if self.aux_loss_enabled and self.aux_loss_coef == 0.0:
             logger.warning(
                 "the model computes its router's auxiliary loss (output_router_logits=True) but "
