@@ -11,6 +11,9 @@ import typer
 import orpo_compat
 from orpo_compat.cli.data import data_app
 from orpo_compat.cli.diagnose import diagnose
+from orpo_compat.cli.doctor import doctor
+from orpo_compat.cli.evaluate import evaluate
+from orpo_compat.cli.generate import compare, generate
 from orpo_compat.cli.migrate import migrate
 from orpo_compat.cli.parity import parity_app
 from orpo_compat.cli.scan import scan
@@ -49,6 +52,10 @@ app.add_typer(parity_app, name="parity")
 app.command("train")(train)
 app.add_typer(data_app, name="data")
 app.command("diagnose")(diagnose)
+app.command("doctor")(doctor)
+app.command("eval")(evaluate)
+app.command("generate")(generate)
+app.command("compare")(compare)
 
 
 def main() -> None:

@@ -149,7 +149,7 @@ def train(**options: Any) -> None:
             typer.echo(request.as_yaml(), nl=False)
             return
         request.settings.required()
-        _quiet()
+        quiet()
         console = err()
         console.print("loading torch and transformers ...", style="dim")
         from orpo_compat.cli.train_run import run
@@ -157,7 +157,7 @@ def train(**options: Any) -> None:
         raise typer.Exit(int(run(request, console)))
 
 
-def _quiet() -> None:
+def quiet() -> None:
     """Keep libraries' progress bars and deprecations out of a run's output; their warnings stay."""
     import os
     import warnings
