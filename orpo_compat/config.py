@@ -16,20 +16,19 @@ from dataclasses import dataclass, field
 from numbers import Integral, Real
 from typing import Any, Literal, TypeVar, get_args, get_origin
 
-import transformers
-from packaging.version import Version
 from transformers import TrainingArguments
 
 from orpo_compat.defaults import defaults_of
 from orpo_compat.errors import ConfigError
 from orpo_compat.precision import Precision, settle, this_cpu, this_device
 from orpo_compat.refusals import unknown_argument
+from orpo_compat.setters import OlderSetters
 from orpo_compat.spellings import (
+    BEFORE_5,
     DECLARED,
     FLAG,
     MOVED,
     WATCHED,
-    OlderSpellings,
     carry,
     first_process,
     modernize,
@@ -37,7 +36,6 @@ from orpo_compat.spellings import (
 from orpo_compat.switches import Dropout, DropoutAction, as_dropout
 
 logger = logging.getLogger(__name__)
-_BEFORE_5 = Version(transformers.__version__) < Version("5.0.0")
 _said: set[str] = set()
 
 Config = TypeVar("Config", bound="ORPOConfig")
@@ -65,7 +63,7 @@ class Suggesting(ABCMeta):
 
 
 @dataclass(repr=False)
-class ORPOConfig(OlderSpellings, metaclass=Suggesting):
+class ORPOConfig(OlderSetters, metaclass=Suggesting):
     """The arguments of an ``ORPOTrainer``: those of ``TrainingArguments`` and the fields listed in ``docs/config.md``.
 
     Defaults are TRL 1.16's; ``ORPOConfig.for_trl("0.9.6")`` gives those of another release. ``bf16`` is on where the
@@ -287,7 +285,7 @@ class ORPOConfig(OlderSpellings, metaclass=Suggesting):
 
     def _settle_checkpointing(self) -> None:
         """Fill in transformers' newer name of ``gradient_checkpointing``, which is TRL's and in good standing here."""
-        if _BEFORE_5 and self.gradient_checkpointing and self.gradient_checkpointing_kwargs is None:
+        if BEFORE_5 and self.gradient_checkpointing and self.gradient_checkpointing_kwargs is None:
             self.gradient_checkpointing_kwargs = {"use_reentrant": False}  # what transformers 5 does by itself
         if "activation_checkpointing" not in self.__dataclass_fields__:
             return

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import transformers
+from packaging.version import Version
 from transformers import TrainingArguments
 from transformers.training_args import OptimizerNames
 
@@ -28,6 +30,8 @@ Mover = Callable[[Any, Any], None]
 
 FLAG: dict[str, object] = {"nargs": "?", "const": True}
 """Metadata of an optional boolean: parsers then accept the bare flag, as they did when its default was ``False``."""
+
+BEFORE_5 = Version(transformers.__version__) < Version("5.0.0")
 
 _S = str | None
 _B = bool | None
@@ -82,7 +86,7 @@ def _to(new: str, translate: Callable[[Any], Any] = lambda value: value) -> Call
     return lambda old: lambda args, value: put(args, old, new, translate(value))
 
 
-def _warmup_ratio(args: Any, value: Any) -> None:
+def warm_up_for_share(args: Any, value: Any) -> None:
     """``warmup_steps`` below 1 is a share of the run, and always won over the ratio."""
     if not 0 <= value <= 1:
         raise ConfigError(f"warmup_ratio={value!r} is not a share of the run; it lies between 0 and 1")
@@ -155,7 +159,7 @@ SPELLINGS: tuple[Spelling, ...] = (
     _row("lambda_", _F, "", "beta", _to("beta"), inert=(None,)),
     _row("orpo_alpha", _F, "", "beta", _to("beta"), inert=(None,)),
     _row("evaluation_strategy", _S, "4.50", "eval_strategy", _to("eval_strategy")),
-    _row("warmup_ratio", _F, "5.14", "warmup_steps below 1", _plain(_warmup_ratio), inert=(None, 0.0)),
+    _row("warmup_ratio", _F, "5.14", "warmup_steps below 1", _plain(warm_up_for_share), inert=(None, 0.0)),
     _row("group_by_length", _B, "5.1", 'train_sampling_strategy="group_by_length"',
          _to("train_sampling_strategy", lambda _: "group_by_length")),
     _row("logging_dir", _S, "5.14", "the environment variable TENSORBOARD_LOGGING_DIR", _plain(_logging_dir),

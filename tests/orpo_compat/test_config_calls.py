@@ -131,6 +131,17 @@ def test_arguments_of_another_trainer_spread_into_the_call(tmp_path: Path) -> No
     assert config.gradient_checkpointing is False
 
 
+def test_the_fields_of_plain_arguments_can_be_copied_one_by_one(tmp_path: Path) -> None:
+    plain = TrainingArguments(
+        str(tmp_path), eval_strategy="epoch", hub_token="hf_x", accelerator_config={"split_batches": True}
+    )
+    copied = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain) if field.init}
+    config = ORPOConfig(**copied, max_length=99, truncation_mode="keep_start")
+    assert {name: getattr(config, name) for name in copied} == copied
+    known = {name: held for name, held in plain.to_dict().items() if name in ORPOConfig.__dataclass_fields__}
+    assert ORPOConfig(**known).hub_token is None
+
+
 def test_the_output_folder_may_come_first_or_not_at_all(tmp_path: Path) -> None:
     assert ORPOConfig(str(tmp_path)).output_dir == str(tmp_path)
     assert ORPOConfig(beta=0.2).output_dir == "trainer_output"
