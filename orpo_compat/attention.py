@@ -22,7 +22,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from orpo_compat.block_masks import flex_attention_over
+from orpo_compat.block_masks import flex_attention_over, flex_serves
 from orpo_compat.errors import PackingRefused
 from orpo_compat.packing import Segment
 
@@ -144,7 +144,7 @@ def packed_attention(
         raise PackingRefused(f"{type(module).__name__} attends with sinks, a position bias or another sequence")
     if attention_mask is not None:
         raise PackingRefused(f"{type(module).__name__} brings its own attention mask to a packed row")
-    if query.is_cuda and dropout == 0.0:
+    if query.is_cuda and dropout == 0.0 and flex_serves(query, value):
         return flex_attention_over(query, key, value, packed_segments, scaling, sliding_window, softcap)
     rule = _Rule(scaling, dropout, sliding_window, softcap)
     parts = [part for segment in packed_segments for part in _attend_pair(query, key, value, segment, rule)]

@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.attention.flex_attention import BlockMask, create_block_mask, flex_attention
+from torch.nn.attention.flex_attention import BlockMask, flex_attention
 
 from orpo_compat.packing import Segment
 
+_BLOCK = 128
 MaskRule = Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
 
 
@@ -47,11 +48,31 @@ def _places(segment: Segment) -> Tensor:
 
 
 @lru_cache(maxsize=4)
-def _block_mask(segments: tuple[Segment, ...], window: int | None, device: torch.device) -> BlockMask:
-    # Every layer of a pass asks for the same one or two masks; the next pass has other segments.
+def block_mask(segments: tuple[Segment, ...], window: int | None, device: torch.device) -> BlockMask:
+    """Build the row's block mask strip by strip: ``create_block_mask`` would hold ``N * N`` entries at once."""
+    # Cached because every layer of a pass asks for the same one or two masks; the next pass has other segments.
     last = segments[-1]
     size = last.start + last.shared + last.chosen + last.rejected
-    return create_block_mask(sees(segments, window, device), None, None, size, size, device=device)
+    rule = sees(segments, window, device)
+    num_blocks = -(-size // _BLOCK)
+    index_N = torch.arange(num_blocks * _BLOCK, device=device)
+    inside_N, safe_N = index_N < size, index_N.clamp(max=size - 1)
+    counts = []
+    for start in range(0, num_blocks * _BLOCK, _BLOCK):
+        rows = slice(start, start + _BLOCK)
+        strip = rule(index_N, index_N, safe_N[rows, None], safe_N[None, :])
+        strip = strip & inside_N[rows, None] & inside_N[None, :]
+        counts.append(strip.view(_BLOCK, num_blocks, _BLOCK).sum((0, 2)))
+    counts_QK = torch.stack(counts)
+    full_QK = counts_QK == _BLOCK * _BLOCK
+    partly, wholly = _listed((counts_QK > 0) & ~full_QK), _listed(full_QK)
+    return BlockMask.from_kv_blocks(*partly, *wholly, BLOCK_SIZE=_BLOCK, mask_mod=rule, seq_lengths=(size, size))
+
+
+def _listed(blocks_QK: Tensor) -> tuple[Tensor, Tensor]:
+    """Turn a table of key blocks per query block into FlexAttention's counts and lists."""
+    order_QK = torch.argsort(blocks_QK.int(), dim=-1, descending=True, stable=True).int()
+    return blocks_QK.sum(-1).int()[None, None], order_QK[None, None]
 
 
 @lru_cache(maxsize=1)
@@ -59,6 +80,12 @@ def _compiled() -> Callable[..., Any]:
     # Without dynamic shapes every new row length is compiled anew.
     compiled: Callable[..., Any] = torch.compile(flex_attention, dynamic=True)
     return compiled
+
+
+def flex_serves(query: Tensor, value: Tensor) -> bool:
+    """Say whether the kernel takes heads of this size: a power of two from 16 on, the same for values."""
+    size = query.shape[-1]
+    return size >= 16 and size & (size - 1) == 0 and value.shape[-1] == size
 
 
 def flex_attention_over(
@@ -81,7 +108,7 @@ def flex_attention_over(
         key,
         value,
         score_mod=None if softcap is None else capped,
-        block_mask=_block_mask(segments, window, query.device),
+        block_mask=block_mask(segments, window, query.device),
         scale=scaling,
         enable_gqa=query.shape[1] != key.shape[1],
     )

@@ -24,7 +24,7 @@ from orpo_compat.packing import PackedPairs, PairLengths, group_pairs, pack, rea
 from orpo_compat.terms import PairTerms
 
 # Tokens of one pass where the user leaves it to us: enough to keep the matrix products busy, few enough to hold.
-_AUTO_TOKENS = {"cpu": 1024, "cuda": 16384}
+_AUTO_TOKENS = {"cpu": 1024, "cuda": 4096}
 
 
 @dataclass(slots=True)
@@ -66,12 +66,15 @@ class PackedPath:
         self._tokens_per_pass = tokens_per_pass
         self._label_pad_token_id = label_pad_token_id
 
+    def budget(self, device: torch.device) -> int | None:
+        """How many tokens a pass may have; None if there is no bound."""
+        if self._tokens_per_pass == "auto":
+            return _AUTO_TOKENS.get(device.type, _AUTO_TOKENS["cuda"])
+        return int(self._tokens_per_pass) if self._tokens_per_pass else None
+
     def groups(self, lengths: Sequence[PairLengths], device: torch.device) -> list[list[int]]:
         """Say which pairs share a pass."""
-        budget = self._tokens_per_pass
-        return group_pairs(
-            lengths, _AUTO_TOKENS.get(device.type, 8192) if budget == "auto" else int(budget or 0) or None
-        )
+        return group_pairs(lengths, self.budget(device))
 
     def run_group(
         self, model: nn.Module, batch: Mapping[str, Any], lengths: Sequence[PairLengths], group: list[int]

@@ -18,7 +18,7 @@ from orpo_compat.errors import PackingRefused
 from orpo_compat.normalization import nll_token_count
 from orpo_compat.packed_path import PackedPath, packed_terms
 from orpo_compat.padded import Batch, TrainEval, mean_logit
-from orpo_compat.recompute import fits_easily, is_selective, selective
+from orpo_compat.recompute import lighten
 from orpo_compat.self_check import open_packed_path
 from orpo_compat.terms import PairTerms
 
@@ -149,7 +149,7 @@ class PackedSteps(_Base):
         self._differentiates_early = self._may_differentiate_early()
         if path is not None:
             path.head_call.may_write_grad = self._differentiates_early and self.args.world_size == 1
-            self._recompute_little(self._bare(model))
+            self._recompute_little(path, self._bare(model))
         try:
             loss: Tensor = super().training_step(model, *args, **kwargs)
             return loss
@@ -158,18 +158,14 @@ class PackedSteps(_Base):
             if path is not None:
                 path.head_call.may_write_grad = False
 
-    def _recompute_little(self, model: nn.Module) -> None:
-        """Turn plain gradient checkpointing into the selective kind where what that keeps fits easily.
+    def _recompute_little(self, path: PackedPath, model: nn.Module) -> None:
+        """Turn plain gradient checkpointing into something cheaper where memory allows it.
 
         Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say.
         """
-        if self.args.gradient_checkpointing_kwargs is not None or is_selective(model) is not False:
-            return
-        longest_pass = 2 * (self.args.max_length or 512)
-        if not fits_easily(model, longest_pass, itemsize=2 if self.args.bf16 or self.args.fp16 else 4):
-            return
-        enable: Any = model.gradient_checkpointing_enable
-        enable(gradient_checkpointing_kwargs={"use_reentrant": False, "context_fn": selective})
+        if self.args.gradient_checkpointing and self.args.gradient_checkpointing_kwargs is None:
+            tokens = max(path.budget(self.args.device) or 0, 2 * (self.args.max_length or 512))
+            lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4)
 
     def _may_differentiate_early(self) -> bool:
         if self.args.nan_policy == "skip" or self.compute_loss_func is not None:

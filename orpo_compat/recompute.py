@@ -29,6 +29,9 @@ _KEPT = {
     if hasattr(torch.ops.aten, name)
 }
 
+# What autograd keeps of a layer over the outputs of its products alone, roughly.
+_EVERYTHING = 3
+
 
 def selective() -> tuple[Any, Any]:
     """Return the two contexts that ``torch.utils.checkpoint`` wants as ``context_fn``."""
@@ -51,14 +54,33 @@ def is_selective(model: nn.Module) -> bool | None:
     return None
 
 
+def lighten(model: nn.Module, tokens: int, itemsize: int) -> None:
+    """Recompute less than whole layers where a pass of so many tokens leaves two thirds of the free memory free.
+
+    On CUDA nothing is recomputed then; elsewhere what lies between the products is. (A compiled attention kernel
+    falls back to a dense one under the dispatch mode that the selective kind needs.)
+    """
+    enabled: Any = model
+    on_cuda = next(model.parameters()).device.type == "cuda"
+    share = _EVERYTHING if on_cuda else 1
+    if is_selective(model) is not False or not fits_easily(model, share * tokens, itemsize):
+        return
+    if on_cuda:
+        enabled.gradient_checkpointing_disable()
+    else:
+        enabled.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": selective})
+
+
 def fits_easily(model: nn.Module, tokens: int, itemsize: int) -> bool:
-    """Say whether a pass of so many tokens may keep its matrix products: less than a third of the free memory."""
+    """Say whether a pass of so many tokens may keep its matrix products: in less than a third of the free memory."""
     device = next(model.parameters()).device
     if device.type == "cuda":
         free = torch.cuda.mem_get_info(device)[0]
     else:
         free = psutil.virtual_memory().available
-    return 3 * tokens * kept_bytes_per_token(model, itemsize) < free
+    # Gradients and the optimizer's two moments may not be there yet.
+    to_come = sum(12 * p.numel() for p in model.parameters() if p.requires_grad and p.grad is None)
+    return 3 * tokens * kept_bytes_per_token(model, itemsize) < free - to_come
 
 
 def kept_bytes_per_token(model: nn.Module, itemsize: int) -> int:

@@ -11,10 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.nn.attention.flex_attention import create_block_mask
 from transformers import AutoModelForCausalLM, Llama4TextConfig, LlamaConfig
 
 from orpo_compat.attention import install, packed_attention, packed_masks
-from orpo_compat.block_masks import sees
+from orpo_compat.block_masks import block_mask, sees
 from orpo_compat.errors import PackingRefused
 from orpo_compat.packing import Segment
 
@@ -85,6 +86,17 @@ def test_the_block_mask_rule_is_the_same_pattern(pairs: list[tuple[int, int, int
     rule = sees(segments, window, "cpu")
     nothing = torch.tensor(0)
     assert torch.equal(rule(nothing, nothing, index[:, None], index[None, :]), visible(segments, window))
+
+
+@pytest.mark.parametrize("window", [None, 100])
+def test_the_block_mask_skips_only_what_nobody_sees(window: int | None) -> None:
+    segments = layout((150, 90, 40), (3, 200, 0), (0, 130, 129))
+    size, cpu = sum(sum(pair[1:]) for pair in segments), torch.device("cpu")
+    ours = block_mask(segments, window, cpu)
+    theirs = create_block_mask(sees(segments, window, cpu), None, None, size, size, device="cpu")
+    assert torch.equal(ours.to_dense(), theirs.to_dense())
+    assert torch.equal(ours.full_kv_num_blocks, theirs.full_kv_num_blocks)
+    assert ours.sparsity() > 50
 
 
 def tiny_llama(attention: str = "sdpa") -> Any:
