@@ -27,8 +27,15 @@ ADVICE = "Install orpo-compat there too (pip install orpo-compat), and keep trl 
 
 
 def install_offsets(text: bytes) -> list[int]:
-    """The byte offsets of `trl` in commands that install it."""
-    return [match.start() for match in _NAMED.finditer(text) if _is_installed(text, match.start())]
+    """The byte offsets of `trl` in commands that install it, one a line."""
+    offsets: list[int] = []
+    line_end = -1
+    for match in _NAMED.finditer(text):
+        if match.start() > line_end and _is_installed(text, match.start()):
+            offsets.append(match.start())
+            line_end = text.find(b"\n", match.start())
+            line_end = len(text) if line_end < 0 else line_end
+    return offsets
 
 
 def _is_installed(text: bytes, offset: int) -> bool:

@@ -38,9 +38,12 @@ def mention_spans(text: bytes, start: int = 0, end: int | None = None) -> list[t
         if stop:
             found.setdefault(match.start(), stop)
     spans: list[tuple[int, int]] = []
+    line_end = -1
     for first in sorted(found):
-        if not spans or b"\n" in text[spans[-1][0] : first]:
+        if first > line_end:
             spans.append((first, found[first]))
+            line_end = text.find(b"\n", first)
+            line_end = len(text) if line_end < 0 else line_end
     return spans
 
 
@@ -59,13 +62,16 @@ class Places:
 
     def __init__(self, text: bytes) -> None:
         self.text = text
+        self._ascii = text.isascii()
         self._starts = [0]
         self._starts += [match.end() for match in re.finditer(rb"\r\n|\r|\n", text)]
 
     def at(self, offset: int) -> tuple[int, int]:
         line = bisect_right(self._starts, offset) - 1
-        before = self.text[self._starts[line] : offset]
-        return line + 1, len(before.decode("utf-8", "replace")) + 1
+        start = self._starts[line]
+        if self._ascii:
+            return line + 1, offset - start + 1
+        return line + 1, len(self.text[start:offset].decode("utf-8", "replace")) + 1
 
     def offset(self, line: int, column: int = 1) -> int:
         """The byte offset of a 1-based line and column; past the end of a line, its end."""
