@@ -299,6 +299,14 @@ class ORPOConfig(OlderSetters, metaclass=Suggesting):
         values: dict[str, Any] = super().to_dict()  # type: ignore[no-untyped-call]
         return {name: value for name, value in values.items() if name not in MOVED}
 
+    def __str__(self) -> str:
+        """All arguments, one a line, tokens masked; without the older names that hold nothing."""
+        spent = tuple(f"{name}=" for name in MOVED)
+        lines = super().__str__().split("\n")  # type: ignore[no-untyped-call]
+        return "\n".join(line for line in lines if not line.startswith(spent))
+
+    __repr__ = __str__
+
     @classmethod
     def for_trl(cls: type[Config], release: str, **arguments: Any) -> Config:
         """A config that starts from the defaults of one TRL release, ``"0.8.2"`` to ``"1.16.0"``.

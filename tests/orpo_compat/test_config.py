@@ -233,6 +233,14 @@ def test_a_dict_or_json_rebuilds_the_config_without_its_secrets(tmp_path: Path) 
     assert not {"evaluation_strategy", "alpha"} & set(config.to_dict())
 
 
+def test_printing_shows_the_values_and_neither_tokens_nor_spent_names(tmp_path: Path) -> None:
+    for shown in (str(awkward(tmp_path)), repr(awkward(tmp_path))):
+        assert "beta=0.3,\n" in shown
+        assert "overwrite_output_dir=True" in shown
+        assert "secret" not in shown
+        assert "evaluation_strategy=" not in shown
+
+
 def test_replacing_gradient_checkpointing_takes_effect(tmp_path: Path) -> None:
     off = dataclasses.replace(ORPOConfig(str(tmp_path)), gradient_checkpointing=False)
     assert off.gradient_checkpointing is False
