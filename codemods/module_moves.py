@@ -16,6 +16,7 @@ from codemods.context import Context, callee, literal
 from codemods.findings import Severity
 from codemods.placement import Action
 from codemods.references import Group, Origin, Reference
+from codemods.string_patches import string_patch
 from codemods.syntax import FromImport
 
 RULE_CODE = "OC002"
@@ -106,6 +107,8 @@ class ModuleMove:
             advice = f"{target} always has it: drop the question, then migrate again."
             self._forbid("OC107", probe.start, "The program asks whether TRL has ORPO", advice)
             return True
+        if self._looked_up():
+            return True
         taken = self._target_taken()
         if taken is not None:
             name = self.context.move.target_root
@@ -113,6 +116,25 @@ class ModuleMove:
             self._forbid("OC110", self.context.syntax.span(taken)[0], f"{name!r} names something else here", advice)
             return True
         return any(self.context.silenced(origin.fact.node, RULE_CODE) for origin in group.origins)
+
+    def _looked_up(self) -> bool:
+        """Whether a class is also got by its name in a string, which stays: the uses must stay with it."""
+        patch = string_patch(self.context)
+        if patch is not None:
+            advice = "Move both together by hand, or with --strings."
+            where = self.context.syntax.span(patch)[0]
+            self._forbid("OC103", where, "A patch names the class in TRL by a string", advice)
+            return True
+        for reference in self.stays:
+            call = self._call_on(reference)
+            if call is None or callee(call) != "getattr" or len(call.args) < 2:
+                continue
+            name = literal(call.args[1].value)
+            if all(self.context.move.moves(f"{path}.{name}") for path in self.group.paths):
+                advice = f"Import {name} from {self.context.move.target}, then migrate again."
+                self._forbid("OC105", reference.start, f"{name} is also looked up by name", advice)
+                return True
+        return False
 
     def _forbid(self, code: str, where: int, reason: str, advice: str) -> None:
         self.context.report(code, where, f"{reason}, so the uses of {self.group.name} stay.", advice)
@@ -205,10 +227,11 @@ class ModuleMove:
                 self._act(origin, Action.SWAP)
             return
         swapped = [origin for origin in self.group.origins if self._can_go(origin)]
+        left_out = self._left_out(swapped)
         for origin in self.group.origins:
             if origin in swapped:
                 self._act(origin, Action.SWAP)
-            elif self._serves(origin, swapped):
+            elif left_out:
                 self.context.plan(origin.fact.node).add_import = True
 
     def _act(self, origin: Origin, action: Action) -> None:
@@ -226,10 +249,20 @@ class ModuleMove:
             return False
         return any(other.module not in self.context.move.modules for other in self.group.origins)
 
-    def _serves(self, origin: Origin, swapped: list[Origin]) -> bool:
-        """Whether a use relies on this import, no swapped one standing before it."""
-        first = min((one.fact.scope is self.group.home and one.binding.start) or 0 for one in swapped) if swapped else 0
-        return not swapped or any(one.reference.start < first for one in self.moved) or first == 0
+    def _left_out(self, swapped: list[Origin]) -> bool:
+        """Whether a use can run without any of the swapped imports having run before it."""
+        return any(not any(self._precedes(origin, one.reference) for origin in swapped) for one in self.moved)
+
+    def _precedes(self, origin: Origin, reference: Reference) -> bool:
+        """Whether the import always runs before the reference: it stands before it, in a block around it."""
+        syntax = self.context.syntax
+        line = syntax.parents[origin.fact.node]
+        block = syntax.parents[line]
+        inside = isinstance(block, cst.Module)
+        if isinstance(block, cst.IndentedBlock):
+            start, end = syntax.span(block)
+            inside = start <= reference.start < end
+        return inside and origin.binding.start < reference.start
 
     def _rewrite(self, one: Moved, root: str) -> None:
         """Replace what leads to the class by ``root``."""

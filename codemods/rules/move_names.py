@@ -9,6 +9,8 @@ from __future__ import annotations
 from codemods.context import Context
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
+from codemods.string_patches import string_patch
+from codemods.survey import ImportFact
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(
@@ -32,7 +34,18 @@ def apply(context: Context) -> None:
             continue
         names = context.move.sources.get(dotted(fact.node.module) or "", frozenset())
         moving = [alias for alias in aliases(fact.node) if dotted(alias.name) in names]
-        if not moving or context.silenced(fact.node, RULE.code):
+        if not moving or context.silenced(fact.node, RULE.code) or _is_patched(context, fact):
             continue
         for alias in moving:
             context.plan(fact.node).actions[alias] = Action.MOVE
+
+
+def _is_patched(context: Context, fact: ImportFact) -> bool:
+    """Whether the import may run while the class is patched by its dotted name."""
+    patch = string_patch(context) if fact.scope is not context.survey.module else None
+    if patch is None:
+        return False
+    line = context.syntax.position(patch)[0]
+    message = f"This import stays: line {line} patches the class in TRL, by its name in a string."
+    context.report("OC103", fact.node, message, "Move both together by hand, or with --strings.")
+    return True

@@ -39,16 +39,23 @@ def apply(context: Context) -> None:
     for plan in context.plans.values():
         if not plan.changes:
             continue
-        for parent, _ in context.ancestors(plan.node):
-            if isinstance(parent, cst.If) and _VERSION.search(context.syntax.code(parent.test)):
-                context.report(
-                    "OC108",
-                    parent,
-                    "A branch on the version of TRL chooses between imports that are now the same.",
-                    "Keep one of them once nothing else hangs on the branch.",
-                )
+        _report_branches(context, plan.node)
         if isinstance(plan.node, FromImport):
             _report_pin(context, plan.node)
+    for use in context.survey.uses():
+        if any(change.rule == "OC002" and change.start == use.start for change in context.changes):
+            _report_branches(context, use.node)
+
+
+def _report_branches(context: Context, node: cst.CSTNode) -> None:
+    for parent, _ in context.ancestors(node):
+        if isinstance(parent, cst.If) and _VERSION.search(context.syntax.code(parent.test)):
+            context.report(
+                "OC108",
+                parent,
+                "A branch on the version of TRL chooses between things that are now the same.",
+                "Keep one of them once nothing else hangs on the branch.",
+            )
 
 
 def _report_pin(context: Context, node: FromImport) -> None:

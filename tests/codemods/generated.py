@@ -91,7 +91,8 @@ def _numbered(statement: str) -> str:
 def _statement(draw: st.DrawFn) -> str:
     core = draw(st.one_of(_names_import(), _module_import(), _from_module(), st.sampled_from(_FIXED)))
     comment = draw(st.sampled_from(["", "  # noqa: E402", "  # why"]))
-    shape = draw(st.sampled_from(["plain", "if", "def", "class", "chain", "try"]))
+    compound = "\n    " in core and "(\n" not in core
+    shape = draw(st.sampled_from(["plain", "if", "def", "try"] + ([] if compound else ["class", "chain"])))
     lines = core.split("\n")
     if shape == "chain" and "(" not in lines[0] and "\\" not in core:
         return "; ".join(line for line in lines if line) + comment + "\n"
@@ -148,6 +149,10 @@ def _from_module(draw: st.DrawFn) -> str:
 
 
 _FIXED = (
+    "import trl\nif trl.__name__ == 'xN':\n    import trl.experimental.orpo\n"
+    "    vN = trl.experimental.orpo.ORPOConfig\nelse:\n    vN = trl.ORPOTrainer",
+    "import trl\nif trl.__name__:\n    import trl.trainer\n    vN = trl.trainer.ORPOConfig, trl.SFTTrainer",
+    "def gN():\n    return trl.ORPOTrainer, trl.ModelConfig\nimport trl\nvN = gN()",
     "import trl\nvN = [trl for trl in ('x',)][0]",
     "import trl\nvN = (lambda trl: trl)('ORPOTrainer')",
     "import trl\nvN = f'{trl.ORPOConfig!r:>20}'",

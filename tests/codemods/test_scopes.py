@@ -21,7 +21,7 @@ SOURCES = {
     "walrus": "def f():\n    [y := x for x in z]\n    return y\n",
     "targets": "def f():\n    for a, (b, *c) in d: pass\n    with e as (g, h): del i\n    j += 1; k: int = 2\n",
     "handlers": "def f():\n    try: import a.b, c as d\n    except E as e: from m import n as o, p\n",
-    "patterns": "def f(x):\n    match x:\n        case A(b=c, d=[*e]), {'k': g, **h}: return c\n        case i: return A\n",
+    "patterns": "def f(x):\n    match x:\n        case A(b=c, d=[*e]), {'k': g, **h}: c\n        case i: A\n",
     "lambdas": "f = lambda a, b=c: (a, b, c, d)\n",
     "decorators": "@d(x)\ndef f(a: t = x) -> r: return a\n@e\nclass C(B, metaclass=M): pass\n",
     "attributes and keywords": "a.b.c = d.e(f=g)\nh[i] = j\n",

@@ -93,6 +93,20 @@ def test_an_import_that_something_else_needs_stays_with_ours_beside_it(before: s
     check_rewrites(before, after)
 
 
+def test_an_import_in_one_branch_does_not_serve_the_other() -> None:
+    check_rewrites(
+        "import trl\nif trl.v():\n    import trl.experimental.orpo\n    C = trl.experimental.orpo.ORPOConfig\nelse:\n"
+        "    C = trl.ORPOConfig\n",
+        "import trl\nimport orpo_compat\nif trl.v():\n    import orpo_compat\n    C = orpo_compat.ORPOConfig\nelse:\n"
+        "    C = orpo_compat.ORPOConfig\n",
+    )
+
+
+def test_uses_stay_where_a_patch_or_a_lookup_by_name_stays() -> None:
+    check_refuses("import trl\nwith mock.patch('trl.ORPOConfig'):\n    trl.ORPOConfig()\n", "OC103")
+    check_refuses("import trl\nif getattr(trl, 'ORPOConfig', None):\n    trl.ORPOConfig()\n", "OC105")
+
+
 def test_a_class_body_does_not_shadow_for_its_methods() -> None:
     check_rewrites(
         "import trl\n\n\nclass Run:\n    trl = 'x'\n\n    def go(self):\n        return trl.ORPOTrainer()\n",

@@ -194,3 +194,8 @@ def test_names_bound_again_elsewhere_do_not_matter_to_the_import() -> None:
         "from trl import ORPOConfig\n\n\ndef reset():\n    global ORPOConfig\n    ORPOConfig = dict\n",
         "from orpo_compat import ORPOConfig\n\n\ndef reset():\n    global ORPOConfig\n    ORPOConfig = dict\n",
     )
+
+
+def test_an_import_under_a_patch_by_name_stays_and_one_before_it_moves() -> None:
+    rest = "\n\n@patch('trl.ORPOTrainer')\ndef test(fake):\n    from trl import ORPOTrainer\n    assert ORPOTrainer\n"
+    check_rewrites(f"from trl import ORPOConfig{rest}", f"from orpo_compat import ORPOConfig{rest}", "OC103")

@@ -33,3 +33,8 @@ def test_a_pin_without_the_path_says_that_the_file_was_broken(release: str | Non
     check_rewrites(
         "from trl.experimental.orpo import ORPOTrainer\n", "from orpo_compat import ORPOTrainer\n", options=options
     )
+
+
+def test_a_branch_around_uses_is_reported_too() -> None:
+    source = "import trl as t\nif metadata_version('trl') < '1':\n    C = t.ORPOConfig\n"
+    check_rewrites(source, source.replace("trl as", "orpo_compat as"), "OC108")
