@@ -28,6 +28,7 @@ import json
 import math
 import os
 import platform
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -753,7 +754,20 @@ def import_phase(events: Events, job: dict[str, Any]) -> None:
     )
 
 
+def end_with_parent(every: float = 1.0) -> None:
+    """End this process when the one that started it is gone, so that a killed run leaves no trainer behind."""
+    parent = os.getppid()
+
+    def wait() -> None:
+        while os.getppid() == parent:
+            time.sleep(every)
+        os._exit(1)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def main(argv: list[str]) -> int:
+    end_with_parent()
     with open(argv[1], encoding="utf-8") as file:
         job = json.load(file)
     # Behind the standard library, ahead of what is installed: the trainer under test is the caller's own.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -49,6 +48,8 @@ class Plan:
     """Where the weights came from, in a sentence for the report's first line."""
     random_weights: bool
     num_parameters: int
+    whole: bool
+    """Whether tensors are traced whole, or large ones by evenly strided samples."""
 
     @property
     def folder(self) -> Path:
@@ -84,13 +85,13 @@ def make_plan(spec: Spec, folder: Path) -> Plan:
     places = {"model_dir": str(model_dir), "tokenizer_dir": str(tokenizer_dir), "rows_file": str(rows_file)}
     file = folder / "plan.json"
     file.write_text(json.dumps({**content, "digest": digest, **places}, indent=1), encoding="utf-8")
-    return Plan(file, spec, digest, origin, "random" in origin, num_parameters)
+    return Plan(file, spec, digest, origin, "random" in origin, num_parameters, content["sample_limit"] == 0)
 
 
 def _settings(spec: Spec) -> dict[str, Any]:
     return {
         **_HARNESS,
-        "use_cpu": os.environ.get("ORPO_PARITY_DEVICE", "cpu") == "cpu",
+        "use_cpu": spec.device == "cpu",
         "seed": spec.seed,
         "max_steps": spec.steps,
         **spec.settings,

@@ -68,7 +68,10 @@ def arm_environment(threads: int) -> dict[str, str]:
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
         "OPENBLAS_NUM_THREADS": count,
-        "MKL_CBWR": "COMPATIBLE",
+        # Waiting threads sleep: spinning ones multiply the time of a step on a machine that is shared.
+        "OMP_WAIT_POLICY": "PASSIVE",
+        # Reproducible from run to run on one processor; COMPATIBLE would be so across processors, and far slower.
+        "MKL_CBWR": "AUTO",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "1",

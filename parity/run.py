@@ -46,7 +46,7 @@ class Request:
     """Copy theirs' state into ours after each step, so that one bad update stands alone."""
     ours: str = OURS
     theirs: str = "trl"
-    silence: float = 900.0
+    silence: float = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +138,7 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     """Ask one question and judge the answers.
 
     Raises:
-        SpecError: the question cannot be put on disk.
+        SpecError: the question cannot be put on disk, or asks for what these traces cannot give.
         ArmFailed: an arm did not finish.
         TraceDamaged: an arm finished and what it wrote cannot be read.
     """
@@ -147,6 +147,10 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     resync = folder / "theirs" / "base" if request.resync else None
     runs = ours_runs(request.packing, plant=request.plant, resync=resync)
     plan = make_plan(request.spec, folder / "plan")
+    if request.resync and not plan.whole:
+        raise SpecError(
+            f"resync needs whole tensors, and {request.spec.model} is traced by samples; use the tiny model"
+        )
 
     def run(arm: str, python: Path, trainer: str, runs: list[dict[str, Any]], **more: Any) -> Path:
         job = Job(arm, python, trainer, plan.file, folder / arm, runs, request.spec.threads, **more)

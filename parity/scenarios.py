@@ -96,6 +96,7 @@ def make_spec(
     settings: dict[str, Any] | None = None,
     notes: tuple[str, ...] = (),
     max_row_chars: int = 0,
+    device: str = "cpu",
 ) -> Spec:
     """Return the spec of a scenario; ``settings`` win over the scenario's own.
 
@@ -120,4 +121,5 @@ def make_spec(
         lora=chosen.lora,
         notes=notes,
         max_row_chars=max_row_chars,
+        device=device,
     )

@@ -47,6 +47,8 @@ class Spec:
     max_row_chars: int = 0
     """Cut each text of the rows to so many characters, to fit a large model on a small machine; 0 leaves them."""
     dtype: str = "float32"
+    device: str = "cpu"
+    """``cpu``, where runs are bit-reproducible, or ``auto`` for what the trainers choose themselves."""
     attention: str = "sdpa"
     threads: int = 1
     settings: dict[str, Any] = field(default_factory=dict)
@@ -68,6 +70,8 @@ class Spec:
             raise SpecError(f"weights must be auto, hub or random, got {self.weights!r}")
         if self.dtype not in ("float32", "bfloat16"):
             raise SpecError(f"dtype must be float32 or bfloat16, got {self.dtype!r}")
+        if self.device not in ("cpu", "auto"):
+            raise SpecError(f"device must be cpu or auto, got {self.device!r}")
         canonical_json(self.settings)
 
     @property

@@ -48,6 +48,7 @@ def parity(
     packing: ask.Packing = "auto",
     resync: ask.Resync = False,
     threads: ask.Threads = None,
+    device: ask.Device = "cpu",
     repeat: ask.Repeat = 0,
     ours: ask.Ours = "orpo_compat:ORPOTrainer",
     theirs: ask.Theirs = "trl",
@@ -56,7 +57,7 @@ def parity(
     markdown: ask.Markdown = None,
     junit: ask.JUnit = None,
     output: ask.Output = None,
-    timeout: ask.Timeout = 900.0,
+    timeout: ask.Timeout = None,
     short: ask.Short = False,
     checklist: ask.Checklist = False,
     self_test: ask.SelfTest = False,
@@ -68,6 +69,7 @@ def parity(
     options = Options(
         model=model, weights=weights, steps=steps, seed=seed, scenario=scenario, data=data, repository=repository,
         reference_python=reference_python, reference=reference, packing=packing, resync=resync, threads=threads,
+        device=device,
         repeat=repeat, ours=ours, theirs=theirs, json=json, html=html, markdown=markdown, junit=junit, output=output,
         timeout=timeout, short=short, checklist=checklist,
     )
@@ -150,6 +152,7 @@ def _spec(options: Options, scenario: str) -> Spec:
         settings=chosen.settings,
         notes=chosen.notes,
         max_row_chars=chosen.max_row_chars,
+        device=options.device,
     )
 
 
@@ -191,10 +194,17 @@ def _run_one(options: Options, spec: Spec, reference: Reference, several: bool) 
     from parity.run import Request, run_parity
 
     folder = _folder(options, spec, several)
+    silence = options.timeout or (300.0 if spec.max_row_chars == 0 else 1800.0)
     request = Request(
-        spec=spec, reference=reference, folder=folder, packing=options.packing, resync=options.resync,
-        ours=options.ours, theirs=options.theirs, silence=options.timeout,
-    )  # fmt: skip
+        spec=spec,
+        reference=reference,
+        folder=folder,
+        packing=options.packing,
+        resync=options.resync,
+        ours=options.ours,
+        theirs=options.theirs,
+        silence=silence,
+    )
     with Progress(spec, packing=options.packing) as progress:
         outcome = run_parity(request, progress.note)
         measurements = _measure(options, request, progress) if options.repeat else None

@@ -29,6 +29,7 @@ ReferenceRelease = Annotated[
 Packing = Annotated[str, Option(help="auto judges both of ours' paths; never only the padded one.")]
 Resync = Annotated[bool, Option("--resync", help="Copy theirs' state into ours each step, to isolate one bad update.")]
 Threads = Annotated[int | None, Option(min=1, help="Threads of each arm.", show_default="chosen to fit")]
+Device = Annotated[str, Option(help="cpu, which is bit-reproducible, or auto for what the trainers choose.")]
 Repeat = Annotated[int, Option(min=0, help="Alternating untraced repetitions for speed and memory; 3 or more resolve.")]
 Ours = Annotated[str, Option(help="The trainer under test, module:Class.", hidden=True)]
 Theirs = Annotated[str, Option(help="The reference trainer: trl, or module:Class.", hidden=True)]
@@ -37,7 +38,10 @@ Html = Annotated[Path | None, Option("--html", help="Write the report as one HTM
 Markdown = Annotated[Path | None, Option(help="Write the report for a pull request.")]
 JUnit = Annotated[Path | None, Option(help="Write the judgements as JUnit XML.")]
 Output = Annotated[Path | None, Option(help="Keep the raw traces here.", show_default="beside --json, else a cache")]
-Timeout = Annotated[float, Option(help="Seconds of silence after which an arm counts as hung.")]
+Timeout = Annotated[
+    float | None,
+    Option(help="Seconds of silence after which an arm counts as hung.", show_default="300; large models 1800"),
+]
 Short = Annotated[bool, Option("--short", help="Leave out the table of steps.")]
 Checklist = Annotated[
     bool, Option("--checklist", help="Measure W&B (offline) and a hub push (local stand-in) as well.")
@@ -63,6 +67,7 @@ class Options:
     packing: str
     resync: bool
     threads: int | None
+    device: str
     repeat: int
     ours: str
     theirs: str
@@ -71,6 +76,6 @@ class Options:
     markdown: Path | None
     junit: Path | None
     output: Path | None
-    timeout: float
+    timeout: float | None
     short: bool
     checklist: bool

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from parity.compare import STAGES
+from parity.compare import STAGES, compare
+from parity.errors import SpecError
 from parity.mutants import PANEL, PLANTS
 from parity.reference import find_reference
+from parity.run import Request, run_parity
+from parity.scenarios import make_spec
 from parity.self_test import run_self_test
+from parity.verdict import ratio_of
 
 BY_HAND = ("beta doubled", "labels shifted", "prompt masked", "learning rate +1%")
 
@@ -26,6 +30,29 @@ def test_the_four_everyday_bugs_are_caught_and_an_honest_trainer_passes(tmp_path
     result = run_self_test(find_reference(), tmp_path, panel=panel, report=lambda line: None)
     assert len(result.catches) == 8, "each on the padded and the packed path"
     assert result.all_caught, result.table()
+
+
+def test_resync_leaves_a_bad_update_standing_alone(tmp_path):
+    spec = make_spec("base", steps=3)
+    request = Request(
+        spec=spec, reference=find_reference(), folder=tmp_path, packing="never", plant="weight decay off", resync=True
+    )
+    outcome = run_parity(request)
+    (trace,) = outcome.ours.values()
+    by_stage = {}
+    for measure in compare(outcome.theirs, trace):
+        ratio = ratio_of(measure, outcome.floor)
+        by_stage[measure.stage, measure.step] = max(by_stage.get((measure.stage, measure.step), 0.0), ratio)
+    assert all(by_stage["weight", step] > 5 for step in range(3)), "each update is bad"
+    assert all(by_stage["gradient", step] < 3 for step in range(3)), "and none of them spoils the next step"
+    assert outcome.judgements[0].divergence.stage == "optimizer"
+
+
+def test_resync_is_refused_where_tensors_are_only_sampled(tmp_path, monkeypatch):
+    monkeypatch.setattr("parity.plan._WHOLE_UP_TO", 10)
+    request = Request(spec=make_spec("base"), reference=None, folder=tmp_path, resync=True)
+    with pytest.raises(SpecError, match="whole tensors"):
+        run_parity(request)
 
 
 @pytest.mark.slow

@@ -31,6 +31,7 @@ def test_every_scenario_survives_json(name):
         {"seed": 21},
         {"shape": "chat"},
         {"dtype": "bfloat16"},
+        {"device": "auto"},
         {"threads": 2},
         {"settings": {**SPEC.settings, "learning_rate": 1e-3}},
         {"lora": {"r": 2}},
@@ -57,6 +58,7 @@ def test_canonical_json_refuses_what_json_has_no_word_for():
         ({"steps": 0}, "steps must be at least 1, got 0"),
         ({"weights": "maybe"}, "auto, hub or random"),
         ({"dtype": "float16"}, "float32 or bfloat16"),
+        ({"device": "gpu"}, "cpu or auto"),
     ],
 )
 def test_an_impossible_question_is_refused(change, said):
