@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from codemods.containers.hosted import Scope
-from codemods.containers.magics import Reading, placeholder, read_cell
+from codemods.containers.magics import Reading, concerns_orpo, placeholder, read_cell
 from codemods.containers.virtual import Piece, UnmappableEdit, Virtual
 
 _TRL_IMPORT = re.compile(rb"\b(?:import|from)[ \t]+(?:trl|orpo_compat)\b")
@@ -103,11 +103,6 @@ def prompt_blocks(source: bytes, spans: Iterable[tuple[int, int]]) -> list[Block
     if lines:
         blocks.append(Block(tuple(lines), prompts=True))
     return blocks
-
-
-def concerns_orpo(text: bytes) -> bool:
-    """Whether a block says anything that a rule could act on; most do not, and need no parser."""
-    return b"trl" in text or b"orpo" in text.lower()
 
 
 def scopes_of(source: bytes, blocks: Iterable[Block]) -> list[Scope]:

@@ -19,6 +19,7 @@ _CELL_MAGIC = re.compile(rb"\s*%%[ \t]*([A-Za-z_][\w.]*)?")
 _MAGIC_LINE = re.compile(rb"[ \t]*(?:[%!?/,;]|[^\n]*\?\??[ \t]*(?:#.*)?$)")
 _MAGIC_VALUE = re.compile(rb"[ \t]*[A-Za-z_][^=!%\n]*=[ \t]*([!%])")
 
+_GAP = re.compile(rb"\.\.\.[ \t]*<|>[ \t]*\.\.\.")
 _PATIENCE = 200
 """So many magic lines are told one by one; a text with more is no cell that a person wrote."""
 
@@ -32,6 +33,11 @@ class Reading:
     """The cell magic that owns the cell, such as `%%bash`; empty for a Python cell."""
     broken: str = ""
     """Python's complaint about the cell, when no line of IPython's explains it."""
+
+
+def concerns_orpo(text: bytes) -> bool:
+    """Whether a text says anything that a rule could act on; most do not, and need no parser."""
+    return b"trl" in text or b"orpo" in text.lower()
 
 
 def read_cell(text: bytes) -> Reading:
@@ -89,9 +95,23 @@ def _mask_until_python(text: bytes, masked: list[tuple[int, int]]) -> Reading:
         if not grown:
             grown = _mask_all(text, spans, masked)
         if not grown:
-            return Reading(broken=complaint)
+            newer = _reads_as_newer_python(apply_mask(text, tuple(masked)))
+            return Reading(masked=tuple(sorted(masked))) if newer else Reading(broken=complaint)
         masked += grown
     return Reading(broken="IPython lines that Python cannot be told from")
+
+
+def _reads_as_newer_python(text: bytes) -> bool:
+    """Whether libcst, which knows more syntax than an old interpreter's `ast`, can read the text."""
+    if not concerns_orpo(text) or _GAP.search(text):
+        return False
+    import libcst  # costs 0.1 s: only for cells that may matter
+
+    try:
+        libcst.parse_module(text)
+    except (libcst.ParserSyntaxError, ValueError, RecursionError):
+        return False
+    return True
 
 
 def _syntax_trouble(text: bytes) -> tuple[int, str] | None:

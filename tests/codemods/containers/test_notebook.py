@@ -117,6 +117,12 @@ def test_a_parenthesised_import_loses_and_gains_list_elements() -> None:
     assert json.loads(done.result)["cells"][0]["source"] == sources(done.result)[0].splitlines(keepends=True)
 
 
+def test_syntax_newer_than_this_interpreter_is_read() -> None:
+    cell = "import trl\ntype T = trl.ORPOTrainer\ndef f[U: trl.ORPOTrainer](u: U): ..."
+    done = rewritten("run.ipynb", json.dumps(notebook("!ls", cell)).encode())
+    assert sources(done.result) == ["!ls", cell.replace("trl", "orpo_compat")]
+
+
 def test_outputs_that_show_the_class_are_history() -> None:
     made = notebook("from trl import SFTTrainer")
     shown = "<trl.trainer.orpo_trainer.ORPOTrainer at 0x7f>"

@@ -25,6 +25,8 @@ STATEMENTS = [
     "from trl.trainer.orpo_config import ORPOConfig as C",
     "import trl",
     "import trl.experimental.orpo as o",
+    "from trl import ORPOConfig, \\\n    SFTConfig",
+    "if x: from trl import ORPOTrainer, DPOTrainer",
     "x = trl.ORPOTrainer(o.ORPOConfig('\\t\\u00e9'))",
     "s = '\u4f60\u597d'; t = trl.SFTTrainer; from trl import ORPOConfig, DPOConfig",
     "def f():\n\tfrom trl import ORPOTrainer, KTOTrainer\n\n\treturn ORPOTrainer",
