@@ -60,7 +60,7 @@ def log1mexp(x: Tensor) -> Tensor:
     TRL 0.27 to 1.16 differentiate both branches of a ``torch.where``, so their gradient is NaN as soon as
     ``exp(x)`` rounds to 1; here the slope is computed once, from the closed form.
     """
-    result: Tensor = _Log1mExp.apply(x)
+    result: Tensor = _Log1mExp.apply(x)  # type: ignore[no-untyped-call]  # torch leaves apply() untyped
     return result
 
 

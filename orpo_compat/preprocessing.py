@@ -164,7 +164,8 @@ class Preprocessor:
     def _fingerprint(self, data: Any) -> str:
         """Name the result by what it depends on, so that a second run finds it in the cache of ``datasets``."""
         parts = (data._fingerprint, render_and_tokenize.__qualname__, __version__, self.rules)
-        return Hasher.hash((*parts, tokenizer_content(self.tokenizer)))
+        name: str = Hasher.hash((*parts, tokenizer_content(self.tokenizer)))
+        return name
 
 
 def tokenizer_content(tokenizer: Any) -> Any:
