@@ -43,11 +43,31 @@ def _writes(context: Context) -> Iterator[cst.CSTNode]:
             index = store.node.slice[0].slice
             if isinstance(index, cst.Index) and context.concerns_source(literal(index.value)):
                 yield store.node
+    indirect = False
     for fact in context.survey.calls:
         call = fact.node
         assert isinstance(call, cst.Call)
-        if callee(call).rpartition(".")[2] in _WRITERS and _about_modules(call) and _names_source(context, call):
+        name = callee(call).rpartition(".")[2]
+        if name == "ModuleType" and call.args and context.concerns_source(literal(call.args[0].value)):
             yield call
+        elif name in _WRITERS and _about_modules(call):
+            indirect = True
+            if _names_source(context, call):
+                yield call
+    if indirect:
+        yield from _keys(context)
+
+
+def _keys(context: Context) -> Iterator[cst.CSTNode]:
+    """Entries of dictionaries that may be what is put into ``sys.modules`` somewhere in the file."""
+    for fact in context.survey.strings:
+        entry = context.syntax.parents.get(fact.node)
+        if (
+            isinstance(entry, cst.DictElement)
+            and entry.key is fact.node
+            and literal(fact.node) in context.move.packages
+        ):
+            yield fact.node
 
 
 def _is_modules(node: cst.CSTNode) -> bool:
