@@ -33,8 +33,16 @@ class Pairing:
 
 _ALWAYS = ("torch==2.13.0", "rich", "safetensors", "sentencepiece")
 PAIRINGS = (
-    Pairing("0.8.2", "0.11.4", ("transformers==4.45.2", "accelerate==0.34.2", "datasets<3", "peft<0.14", "numpy<2")),
-    Pairing("0.12.0", "0.12.2", ("transformers==4.46.3", "accelerate<1.2", "datasets<3.3", "peft<0.15", "numpy<2")),
+    Pairing(
+        "0.8.2",
+        "0.11.4",
+        ("transformers==4.45.2", "accelerate==0.34.2", "datasets<3", "peft<0.14", "numpy<2", "pyarrow<20"),
+    ),
+    Pairing(
+        "0.12.0",
+        "0.12.2",
+        ("transformers==4.46.3", "accelerate<1.2", "datasets<3.3", "peft<0.15", "numpy<2", "pyarrow<20"),
+    ),
     Pairing("0.13.0", "0.19.1", ("transformers==4.57.6", "accelerate<1.12", "datasets<4", "peft<0.18")),
     Pairing("0.20.0", "0.27.1", ("transformers==4.57.6", "accelerate<1.13", "datasets<5", "peft<0.19")),
     Pairing("0.27.2", "0.29.1", ("transformers==5.0.0", "accelerate", "datasets", "peft")),
@@ -87,8 +95,10 @@ def build_reference(requirement: str, *, report: Callable[[str], None]) -> Refer
     """
     release = pinned_release(requirement)
     home = cache_folder() / "references" / f"trl-{release}-py{sys.version_info[0]}{sys.version_info[1]}"
-    if not (home / "complete").exists():
-        _build(home, packages_for(release), report)
+    packages = packages_for(release)
+    marker = home / "complete"
+    if not marker.is_file() or marker.read_text(encoding="utf-8").split() != list(packages):
+        _build(home, packages, report)
     found = find_reference(python=home)
     return Reference(found.python, found.versions, f"built for {requirement}")
 

@@ -185,11 +185,15 @@ def write_evidence(content: dict[str, Any], file: Path, traces: Path) -> Path:
     """Write sealed content atomically; ``traces`` is recorded beside it, outside the seal, because folders move."""
     file.parent.mkdir(parents=True, exist_ok=True)
     where = os.path.relpath(traces.resolve(), file.parent.resolve())
-    text = json.dumps({**content, "traces_folder": where}, indent=1, allow_nan=False) + "\n"
+    text = _as_text({**content, "traces_folder": where})
     temporary = file.with_name(file.name + f".{os.getpid()}.tmp")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(file)
     return file
+
+
+def _as_text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, allow_nan=False) + "\n"
 
 
 def read_evidence(file: Path) -> dict[str, Any]:
@@ -225,6 +229,8 @@ def verify(file: Path, *, traces: Path | None = None, now: float | None = None) 
     content = read_evidence(file)
     try:
         problems = _check_seal(content) + _check_validity(content, now)
+        if file.read_text(encoding="utf-8") != _as_text(content):
+            problems.append("the file's text is not as it was written, though it still says the same")
         folder = traces or (file.parent / str(content.get("traces_folder", "."))).resolve()
         altered = _check_traces(content, folder)
         problems += altered

@@ -51,16 +51,20 @@ def judge_switch(
         ReferenceUnavailable: there is no TRL to compare with.
         ParityError: the question cannot be asked or an arm failed.
     """
+    from parity.known import around_defects
     from parity.repo_settings import spec_for_repository
     from parity.scenarios import make_spec
 
     if scenario == "bf16":
         raise EvidenceInvalid("bf16 runs are reported and never gate a switch; use a float32 scenario")
-    spec = spec_for_repository(root, report=report) if scenario == "repo" else make_spec(scenario)
+    spec = spec_for_repository(root, report=lambda line: None) if scenario == "repo" else make_spec(scenario)
     reference = find_reference(python=reference_python, root=root)
     report(
         f"reference: TRL {reference.trl}, transformers {reference.versions.get('transformers')} ({reference.found_as})"
     )
+    spec = around_defects(spec, reference.versions)
+    for note in spec.notes:
+        report(note)
     if evidence is not None:
         accepted = _accept(evidence, spec, reference, report)
         if accepted is not None:

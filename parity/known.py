@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from packaging.version import InvalidVersion, Version
 
+from parity.spec import Spec
 from parity.trace import Trace
 from parity.verdict import Judgement
+
+ACCUMULATION = "gradients grow with accumulation"
 
 Predicate = Callable[[Judgement, Trace, Trace], bool]
 
@@ -118,7 +121,7 @@ DEFECTS = (
         _truncated,
     ),
     Defect(
-        "gradients grow with accumulation",
+        ACCUMULATION,
         "0.12.0",
         "0.19.1",
         "TRL 0.12 to 0.19 on transformers 4.46 to 4.52 does not divide by gradient_accumulation_steps",
@@ -157,6 +160,23 @@ def applicable(versions: dict[str, str | None]) -> list[Defect]:
         if _within(versions.get("trl"), defect.first, defect.last)
         and (defect.transformers is None or _within(versions.get("transformers"), *defect.transformers))
     ]
+
+
+def around_defects(spec: Spec, versions: dict[str, str | None]) -> Spec:
+    """Return the spec asked without gradient accumulation where the reference is known to get that wrong.
+
+    Only for the base question, and with a note: a repository on such a release could otherwise never switch, although
+    all that differs is the defect.
+    """
+    names = {defect.name for defect in applicable(versions)}
+    if ACCUMULATION not in names or spec.scenario != "base" or spec.accumulation == 1:
+        return spec
+    note = (
+        f"TRL {versions.get('trl')} with transformers {versions.get('transformers')} does not divide gradients by "
+        "gradient_accumulation_steps, ours does; asked without accumulation"
+    )
+    settings = {**spec.settings, "gradient_accumulation_steps": 1}
+    return replace(spec, settings=settings, notes=(*spec.notes, note))
 
 
 def explain(judgement: Judgement, theirs: Trace, ours: Trace, versions: dict[str, str | None]) -> tuple[str, ...]:

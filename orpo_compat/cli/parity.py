@@ -175,12 +175,14 @@ def _folder(options: Options, spec: Spec, several: bool) -> Path:
 
 def _run(options: Options) -> int:
     """Run each scenario asked for and return the exit code of the gravest verdict."""
+    from parity.known import around_defects
     from parity.scenarios import SCENARIOS
     from parity.verdict import worst
 
     names = list(SCENARIOS) if options.scenario == "all" else options.scenario.split(",")
     specs = [_spec(options, name.strip()) for name in names]
     reference = _reference(options)
+    specs = [around_defects(spec, reference.versions) for spec in specs]
     return worst([_run_one(options, spec, reference, len(specs) > 1) for spec in specs]).exit_code
 
 

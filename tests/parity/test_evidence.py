@@ -178,6 +178,14 @@ def test_every_thousandth_byte_flipped_is_noticed(run, tmp_path):
     target.unlink()
 
 
+def test_even_a_changed_space_is_noticed(run, tmp_path):
+    outcome, file = run
+    target = outcome.request.folder / "spaced.json"
+    target.write_text(file.read_text().replace('": {', '":  {', 1))
+    assert any("not as it was written" in problem for problem in verify(target).problems)
+    target.unlink()
+
+
 def test_the_gate_takes_evidence_that_stands_and_fits(run, tmp_path, monkeypatch):
     _, file = run
     said: list[str] = []

@@ -9,7 +9,7 @@ import pytest
 from parity.compare import compare
 from parity.environments import build_reference
 from parity.floor import make_floor
-from parity.known import DEFECTS, applicable, explain
+from parity.known import DEFECTS, applicable, around_defects, explain
 from parity.run import Request, run_parity
 from parity.scenarios import make_spec
 from parity.verdict import Verdict, judge
@@ -34,6 +34,15 @@ def test_a_defect_belongs_to_its_releases_only():
     assert "gradients grow with accumulation" not in {
         defect.name for defect in applicable({"trl": "0.17.0", "transformers": "4.57.6"})
     }
+
+
+def test_a_release_that_accumulates_wrongly_is_asked_without_accumulation_and_that_is_said():
+    old = {"trl": "0.17.0", "transformers": "4.51.3"}
+    spec = around_defects(make_spec("base"), old)
+    assert spec.accumulation == 1
+    assert "0.17.0" in spec.notes[0]
+    assert around_defects(make_spec("base"), MODERN) == make_spec("base")
+    assert around_defects(make_spec("accumulation"), old).accumulation == 4, "asked for by name, it is asked"
 
 
 @pytest.mark.parametrize("versions", [{}, {"trl": None}, {"trl": "not a version"}])
