@@ -15,7 +15,7 @@ import yaml
 
 from codemods.containers.installs import report_installs
 from codemods.containers.mentions import DOTTED, MODULE, excerpt, report_mentions
-from codemods.containers.recipes import report_frameworks, report_recipe
+from codemods.containers.recipes import report_frameworks, report_loss_type, report_recipe
 from codemods.containers.task import Task
 from codemods.edits import Edit
 from codemods.findings import Finding
@@ -86,7 +86,7 @@ def _rewrite(
         told=told,
     )
     findings += _split_paths(task, told | {finding.line for finding in findings})
-    findings += report_frameworks(task.path, task.places)
+    findings += report_frameworks(task.path, task.places) + report_loss_type(task.path, task.places)
     findings += report_installs(task.path, task.places)
     if recipe is not None:
         findings += report_recipe(task.path, task.places, recipe)

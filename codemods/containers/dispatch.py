@@ -24,6 +24,9 @@ _HANDLERS = {
     Kind.DOTENV: ("codemods.containers.configs", "rewrite_dotenv"),
 }
 
+_SPELLED_OUT = {Kind.TEXT, Kind.NEAR_PYTHON, Kind.YAML, Kind.JSON, Kind.TOML, Kind.DOTENV}
+"""Searched by spelling alone: where `trl` is a package of the repository's own, the spelling says nothing."""
+
 
 def rewrite_file(
     path: str,
@@ -50,5 +53,8 @@ def rewrite_file(
         module, function = "codemods.containers.text", "report_wide"
     else:
         module, function = _HANDLERS[kind]
-    done: Rewrite = getattr(import_module(module), function)(Task(path, source, options, direction, to))
+    task = Task(path, source, options, direction, to)
+    if task.shadowed and kind in _SPELLED_OUT:
+        return task.unchanged()
+    done: Rewrite = getattr(import_module(module), function)(task)
     return done

@@ -87,6 +87,20 @@ FRAMEWORKS = (
 )
 
 
+_LOSS_TYPE = re.compile(rb"\bloss_type[\"']?[ \t]*[\s=:][ \t]*[\"']?orpo\b")
+
+
+def report_loss_type(path: str, places: Places) -> list[Finding]:
+    """`loss_type: orpo`, a setting of DPO and CPO that no release of TRL accepts."""
+    findings = []
+    for match in _LOSS_TYPE.finditer(places.text):
+        line, column = places.at(match.start())
+        message = "loss_type orpo is refused by every release of TRL's DPO and CPO trainers."
+        advice = "Train with orpo_compat's ORPOTrainer and ORPOConfig, unless another framework reads this file."
+        findings.append(Finding("OC125", path, line, column, message, advice))
+    return findings
+
+
 def report_frameworks(path: str, places: Places) -> list[Finding]:
     """One finding per switch of another framework."""
     findings = []

@@ -41,7 +41,9 @@ _BY_NAME = {
     "pyproject.toml": Format.PYPROJECT,
     "pipfile": Format.PIPFILE,
     "pixi.toml": Format.PIXI,
+    "hatch.toml": Format.PYPROJECT,
     "setup.cfg": Format.SETUP_CFG,
+    "tox.ini": Format.SETUP_CFG,
     "setup.py": Format.SETUP_PY,
 }
 

@@ -37,7 +37,7 @@ def requirements_entries(source: bytes, *, constraint: bool = False) -> list[Ent
 
 
 def setup_cfg_entries(source: bytes) -> list[Entry]:
-    """Entries of `install_requires`, `extras_require` and their kin in a setup.cfg."""
+    """Entries of `install_requires`, `extras_require` and their kin in a setup.cfg; of `deps` in a tox.ini."""
     return list(_setup_cfg(source))
 
 
@@ -62,6 +62,8 @@ def _setup_cfg(source: bytes) -> Iterator[Entry]:
 
 
 def _lists_requirements(section: str, option: str) -> bool:
+    if section.startswith("testenv"):
+        return option == "deps"
     if section == "options.extras_require":
         return bool(option)
     return (section, option) in (

@@ -23,6 +23,8 @@ _ARRAYS = (
     "tool.rye.dev-dependencies",
     "tool.hatch.envs.*.dependencies",
     "tool.hatch.envs.*.extra-dependencies",
+    "envs.*.dependencies",
+    "envs.*.extra-dependencies",
     "tool.flit.metadata.requires",
     "tool.flit.metadata.requires-extra.*",
 )

@@ -89,13 +89,20 @@ def test_other_frameworks_switches_are_explained(path: str, text: str, name: str
 
 
 @pytest.mark.parametrize(
+    ("path", "text"), [("dpo.yaml", "a: 1\nloss_type: orpo\n"), ("run.sh", "x \\\n --loss_type orpo\n")]
+)
+def test_a_loss_type_that_never_was_is_a_finding_of_its_own(path: str, text: str) -> None:
+    assert lines_with(rewritten(path, text.encode()), "OC125") == [2]
+
+
+@pytest.mark.parametrize(
     "text", ["rl: grpo\n", "rl: orpo2\n", "curl: orpo\n", "pref_loss: sigmoid # orpo\n", "rlhf_type dpo # orpo\n"]
 )
 def test_switches_to_something_else_are_left_in_peace(text: str) -> None:
     assert codes(rewritten("a.yaml", text.encode())) == []
 
 
-def test_what_we_say_works_does_work(tmp_path: object) -> None:
+def test_what_we_say_works_does_work() -> None:
     """The claim of every recipe finding, held against the real class: no retired name is unknown to it."""
     config = pytest.importorskip("orpo_compat").ORPOConfig
     known = set(config.__dataclass_fields__)

@@ -177,3 +177,9 @@ def test_utf_16_is_reported_and_kept(path: str, encoding: str) -> None:
     done = rewritten(path, source, EVERYTHING)
     assert not done.changed
     assert lines_with(done, "OC115") == [2]
+
+
+@pytest.mark.parametrize("path", ["run.sh", "a.yaml", "a.json", "m.pyx"])
+def test_a_repository_with_its_own_trl_is_not_read_by_spelling(path: str) -> None:
+    done = rewritten(path, b'"trl.ORPOTrainer"', Options(first_party=frozenset({"trl"})))
+    assert codes(done) == []

@@ -261,6 +261,21 @@ def test_setup_cfg() -> None:
     assert codes(rewritten("setup.cfg", b"[options]\ninstall_requires = trl\n", ADD)) == ["OC120"]
 
 
+def test_hatch_and_tox_have_files_of_their_own() -> None:
+    check(
+        "hatch.toml",
+        '[envs.train]\ndependencies = ["trl"]\n',
+        '[envs.train]\ndependencies = ["trl", "orpo-compat>=0.1"]\n',
+        '[envs.train]\ndependencies = ["orpo-compat>=0.1"]\n',
+    )
+    check(
+        "tox.ini",
+        "[testenv:gpu]\ndeps =\n    trl\ncommands = trl\n",
+        "[testenv:gpu]\ndeps =\n    trl\n    orpo-compat>=0.1\ncommands = trl\n",
+        "[testenv:gpu]\ndeps =\n    orpo-compat>=0.1\ncommands = trl\n",
+    )
+
+
 SETUP = (
     "from setuptools import setup\n\n# \u00e4\nREQUIREMENTS = ['torch', {reqs}]\n"
     "setup(\n    install_requires=REQUIREMENTS,\n    extras_require={{'rl': [\n        {extra}\n    ]}},\n)\n"
