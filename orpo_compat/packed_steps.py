@@ -14,6 +14,7 @@ import torch
 from accelerate.utils import DistributedType
 from torch import Tensor, nn
 
+from orpo_compat.attention import install
 from orpo_compat.errors import PackingRefused
 from orpo_compat.normalization import nll_token_count
 from orpo_compat.packed_path import PackedPath, packed_terms
@@ -80,10 +81,21 @@ class PackedSteps(_Base):
         bare: nn.Module = self.accelerator.unwrap_model(model, keep_torch_compile=False)
         return bare
 
-    def _open_or_say_why_not(self, model: nn.Module) -> PackedPath | None:
+    def _leave_model(self) -> None:
+        """Take the packed backend off the model, so that whoever gets it next finds it as it was."""
         if self._take_off is not None:
             self._take_off()
             self._take_off = None
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Train as ``transformers.Trainer`` does, and leave the model with its own attention backend."""
+        try:
+            return super().train(*args, **kwargs)
+        finally:
+            self._leave_model()
+
+    def _open_or_say_why_not(self, model: nn.Module) -> PackedPath | None:
+        self._leave_model()
         if self.args.packing == "never":
             return None
         try:
@@ -133,6 +145,8 @@ class PackedSteps(_Base):
         path = self.packed_path() if "pair_lengths" in batch else None
         if path is None or self._packed is None or self._bare(model) is not self._packed[0]:
             return self.get_batch_loss_metrics(model, batch, train_eval)
+        if self._take_off is None:
+            self._take_off = install(self._packed[0])
         terms = packed_terms(
             path,
             model,

@@ -98,6 +98,15 @@ def test_always_raises_where_auto_falls_back(tmp_path: Path) -> None:
         _ = trainer_of(tmp_path, kind, packing="always").active_path
 
 
+def test_the_model_gets_its_own_attention_back_after_training(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path)
+    trainer.train()
+    assert trainer.model.config._attn_implementation == "sdpa"
+    assert trainer.active_path == "packed"
+    trainer.train()
+    assert trainer.active_path == "packed"
+
+
 def test_default_checkpointing_becomes_selective_on_packed_rows(tmp_path: Path) -> None:
     trainer = trainer_of(tmp_path)
     assert trainer.args.gradient_checkpointing
