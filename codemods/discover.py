@@ -12,7 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from pathspec import GitIgnoreSpec
@@ -26,6 +26,7 @@ MAX_BYTES = 1 << 20
 MAX_NOTEBOOK_BYTES = 64 << 20
 """Saved plots make notebooks large; their code does not."""
 _MAX_SEARCHED = 64 << 20
+_CODE = (".py", ".pyi", ".ipynb")
 _BINARY_SUFFIXES = """
     .7z .arrow .avi .bin .bmp .bz2 .class .ckpt .db .dll .dylib .eot .exe .feather .gguf .gif .gz .h5 .ico .jar .jpeg
     .jpg .mo .mov .mp3 .mp4 .msgpack .npy .npz .o .onnx .otf .parquet .pdf .pickle .pkl .png .pt .pth .pyc .pyd .pyo
@@ -53,6 +54,8 @@ class Candidate:
     path: str
     mode: int
     source: bytes
+    inode: tuple[int, int] | None = None
+    """Device and inode of a file with several names; ``None`` for one with a single name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +83,8 @@ def is_telling(path: str, content: bytes) -> bool:
     return b"trl" in content and _INSTALLS.search(path) is not None
 
 
-def _search_huge(descriptor: int, size: int) -> bool:
-    if size > _MAX_SEARCHED:
+def _search_huge(path: str, descriptor: int, size: int) -> bool:
+    if size > _MAX_SEARCHED and not path.endswith(_CODE):
         return False
     with mmap.mmap(descriptor, size, access=mmap.ACCESS_READ) as mapped:
         return mapped.find(b"ORPO") >= 0 or mapped.find(b"trl.experimental.orpo") >= 0
@@ -96,7 +99,7 @@ def _read(root: str, path: str) -> Candidate | Finding | None:
         if not stat.S_ISREG(status.st_mode) or not status.st_size:
             return None
         if status.st_size > (MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_BYTES):
-            if _search_huge(descriptor, status.st_size):
+            if _search_huge(path, descriptor, status.st_size):
                 advice = "look at it by hand; files over 1 MiB are data more often than code"
                 return _skip(path, f"{status.st_size} bytes: too large to rewrite", advice, Severity.WARNING)
             return None
@@ -105,7 +108,10 @@ def _read(root: str, path: str) -> Candidate | Finding | None:
         os.close(descriptor)
     if not is_telling(path, content):
         return None
-    return _judge(path, stat.S_IMODE(status.st_mode), content)
+    found = _judge(path, stat.S_IMODE(status.st_mode), content)
+    if status.st_nlink > 1 and isinstance(found, Candidate):
+        return replace(found, inode=(status.st_dev, status.st_ino))
+    return found
 
 
 def _judge(path: str, mode: int, content: bytes) -> Candidate | Finding | None:
@@ -217,8 +223,21 @@ def discover(
             candidates.setdefault(found.path, found)
         else:
             skipped.setdefault((found.path, found.message), found)
-    chosen = tuple(candidates[path] for path in sorted(candidates))
-    return Discovery(root, chosen, tuple(skipped[key] for key in sorted(skipped)), tuple(listed), listed_by)
+    chosen, twins = _one_name_each(candidates[path] for path in sorted(candidates))
+    findings = (*(skipped[key] for key in sorted(skipped)), *twins)
+    return Discovery(root, tuple(chosen), findings, tuple(listed), listed_by)
+
+
+def _one_name_each(candidates: Iterable[Candidate]) -> tuple[list[Candidate], list[Finding]]:
+    """Leave one name of every hard-linked file, a code file's if it has one: a write reaches all of them."""
+    kept: dict[object, Candidate] = {}
+    twins: list[Finding] = []
+    for item in sorted(candidates, key=lambda item: (not item.path.endswith(_CODE), item.path)):
+        first = kept.setdefault(item.inode or item.path, item)
+        if first is not item:
+            message = f"a hard link to {first.path!r}, switched together with it"
+            twins.append(_skip(item.path, message, "nothing to do"))
+    return sorted(kept.values(), key=lambda item: item.path), twins
 
 
 _IMPORTS_TRL = re.compile(rb"(?m)^[\s\"]*(?:from[ \t]+trl[ \t.]|import[ \t]+(?:[\w. \t]+,[ \t]*)*trl\b)")

@@ -101,7 +101,7 @@ def usages(path: str, source: bytes) -> list[Usage]:
     text, places = _python_of(path, source)
     try:
         tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     found = [use for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for use in _from_import(node)]
     found += _attributes(tree, _bindings(tree))

@@ -114,7 +114,7 @@ def came_from(edits: Iterable[Edit]) -> str:
 def _parses(text: bytes) -> bool:
     try:
         ast.parse(text)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True
 

@@ -38,7 +38,7 @@ def out() -> Console:
 
 def say(text: str) -> None:
     """One line of prose on stderr, printed as it is: brackets in it are not markup."""
-    err().print(text, markup=False)
+    err().print(text.encode("utf-8", "backslashreplace").decode("utf-8"), markup=False)
 
 
 def write_stdout(content: bytes) -> None:

@@ -166,6 +166,35 @@ def test_read_only_file_stops_the_run_before_anything_is_written(repository: Pat
     assert not (repository / ".orpo-compat").exists()
 
 
+def test_hard_linked_modules_are_switched_and_rolled_back_as_one_file(repository: Path) -> None:
+    (repository / "twin.py").hardlink_to(repository / "train.py")
+    before = snapshot(repository)
+    result = migrate(repository, "--no-verify", "--allow-dirty")
+    assert result.exit_code == 0, result.stderr
+    assert contents(repository) == {**PLAIN, **SWITCHED, "twin.py": SWITCHED["train.py"]}
+    assert (repository / "twin.py").samefile(repository / "train.py")
+    assert migrate(repository, "--rollback").exit_code == 0
+    assert snapshot(repository) == before
+    assert (repository / "twin.py").samefile(repository / "train.py")
+
+
+def test_links_inside_the_tree_stay_links(repository: Path) -> None:
+    (repository / "link.py").symlink_to("pkg/mixed.py")
+    assert migrate(repository, "--no-verify", "--allow-dirty").exit_code == 0
+    assert (repository / "link.py").is_symlink()
+    assert (repository / "link.py").read_bytes() == SWITCHED["pkg/mixed.py"]
+
+
+@pytest.mark.parametrize("name", ["a\nb.py", "sp ace.py", "\udcff.py", "umlaut-\u00e4.py", 'q"uote.py'])
+def test_odd_names_go_there_and_back(repository: Path, name: str) -> None:
+    (repository / name).write_bytes(PLAIN["train.py"] + b"s = 'trl.ORPOTrainer'\n")
+    before = snapshot(repository)
+    assert migrate(repository, "--no-verify", "--allow-dirty").exit_code == 3
+    assert (repository / name).read_bytes().startswith(SWITCHED["train.py"])
+    assert migrate(repository, "--rollback").exit_code == 0
+    assert snapshot(repository) == before
+
+
 def test_tree_with_its_own_trl_package_is_refused(repository: Path) -> None:
     make_tree(repository, {"trl/__init__.py": b"", "src/x.py": b"from trl import ORPOTrainer\n"})
     result = migrate(repository, "--no-verify", "--allow-dirty")

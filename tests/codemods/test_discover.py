@@ -98,6 +98,15 @@ def test_link_inside_the_tree_leads_to_one_candidate_and_one_outside_to_a_findin
     assert "not followed" in reasons(root)["out.py"]
 
 
+def test_hard_linked_names_are_one_candidate_and_code_comes_first(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "t", {"b.py": ORPO, "c.py": ORPO})
+    os.link(root / "b.py", root / "a.txt")
+    os.link(root / "b.py", root / "z.py")
+    found = discover(root)
+    assert [item.path for item in found.candidates] == ["b.py", "c.py"]
+    assert {finding.path for finding in found.skipped} == {"a.txt", "z.py"}
+
+
 def test_link_named_on_the_command_line_is_judged_like_any_other(tmp_path: Path) -> None:
     outside = tmp_path / "outside.py"
     outside.write_bytes(ORPO)
