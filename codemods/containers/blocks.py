@@ -84,6 +84,16 @@ def physical_lines(source: bytes, start: int = 0) -> list[tuple[int, int]]:
     return spans
 
 
+def indented_line(source: bytes, start: int, end: int, width: int, *, tab: int) -> CodeLine:
+    """A line without its first `width` columns of white space, as far as it has them."""
+    body = start
+    while source[body : min(body + 1, end)] in (b" ", b"\t"):
+        if len(source[start : body + 1].expandtabs(tab)) > width:
+            break
+        body += 1
+    return CodeLine(start, body, end)
+
+
 def prompt_blocks(source: bytes, spans: Iterable[tuple[int, int]]) -> list[Block]:
     """Interactive sessions among the given lines: every `>>>` line with the `...` lines under it."""
     blocks: list[Block] = []

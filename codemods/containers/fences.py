@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from codemods.containers.blocks import Block, CodeLine, physical_lines, prompt_blocks
+from codemods.containers.blocks import Block, CodeLine, indented_line, physical_lines, prompt_blocks
 
 _LANGUAGES_WORDS = "python python2 python3 py py3 ipython ipython3 pycon py3con pyodide python-repl python-console"
 LANGUAGES = frozenset(_LANGUAGES_WORDS.split())
@@ -88,13 +88,8 @@ def _fenced(source: bytes, spans: Sequence[tuple[int, int]], opening: re.Match[b
 
 def _unindented(source: bytes, start: int, end: int, indent: bytes) -> CodeLine:
     """Takes the fence's own indentation and quote marks off a line, as far as the line has them."""
-    body, quotes = start, indent.count(b">")
-    width = len(indent.expandtabs(4))
+    quotes = indent.count(b">")
     if quotes:
         match = re.compile(rb"(?:[ \t]*>){%d}[ \t]?" % quotes).match(source, start, end)
         return CodeLine(start, match.end() if match else start, end)
-    while body < end and source[body : body + 1] in (b" ", b"\t"):
-        if len(source[start : body + 1].expandtabs(4)) > width:
-            break
-        body += 1
-    return CodeLine(start, body, end)
+    return indented_line(source, start, end, len(indent.expandtabs(4)), tab=4)

@@ -112,11 +112,11 @@ def report_mentions(
 
 
 def excerpt(text: bytes, offset: int, width: int = 80) -> str:
-    """The line around `offset`, as words for a report."""
+    """The line around `offset` as the end of a sentence: shortened, in back quotes, with the full stop."""
     start = max(text.rfind(b"\n", 0, offset), text.rfind(b"\r", 0, offset)) + 1
     end = text.find(b"\n", offset)
     line = text[start : len(text) if end < 0 else end].strip().decode("utf-8", "replace")
     if len(line) > width:
         begin = max(len(text[start:offset].decode("utf-8", "replace")) - width // 4, 0)
         line = "..." + line[begin : begin + width].strip() + "..."
-    return line
+    return f"`{line}`."

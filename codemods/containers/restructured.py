@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from codemods.containers.blocks import Block, CodeLine, physical_lines, prompt_blocks
+from codemods.containers.blocks import Block, indented_line, physical_lines, prompt_blocks
 from codemods.containers.fences import LANGUAGES, Page
 
 _DIRECTIVE = re.compile(
@@ -75,13 +75,4 @@ def _directive_block(source: bytes, spans: Sequence[tuple[int, int]]) -> list[Bl
     if any(text.lstrip().startswith(b">>> ") for text in texts):
         return prompt_blocks(source, kept)
     margin = min(_width(text) for text in texts if text.strip())
-    return [Block(tuple(_unindented(source, start, end, margin) for start, end in kept))]
-
-
-def _unindented(source: bytes, start: int, end: int, margin: int) -> CodeLine:
-    body = start
-    while body < end and source[body : body + 1] in (b" ", b"\t"):
-        if len(source[start : body + 1].expandtabs(8)) > margin:
-            break
-        body += 1
-    return CodeLine(start, body, end)
+    return [Block(tuple(indented_line(source, start, end, margin, tab=8) for start, end in kept))]

@@ -29,7 +29,12 @@ def requirements_entries(source: bytes, *, constraint: bool = False) -> list[Ent
     entries = []
     for start, end, eol in _lines(source):
         entry = _line_entry(
-            source, start, end, eol, "the constraints" if constraint else "the requirements", constraint=constraint
+            source,
+            start,
+            end,
+            eol,
+            "the constraints file" if constraint else "the requirements file",
+            constraint=constraint,
         )
         if entry is not None:
             entries.append(entry)
