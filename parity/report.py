@@ -80,7 +80,11 @@ def stages_table(content: dict[str, Any]) -> Table:
 def resources_table(content: dict[str, Any]) -> Table:
     """Return time and memory of both arms by phase, each peak from a high-water mark of its own."""
     resources = content["resources"]
-    table = Table(title="Time and memory, one run each (traced)", title_justify="left", header_style="bold")
+    table = Table(
+        title="Time and memory, one traced run each: resolves nothing, --repeat 3 does",
+        title_justify="left",
+        header_style="bold",
+    )
     table.add_column("phase")
     for arm in ("theirs", "ours"):
         for heading in ("seconds", "peak", "grew by"):

@@ -129,7 +129,7 @@ def test_verifying_what_is_no_evidence_is_one_sentence(elsewhere):
 
 
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_arm_behind(elsewhere, how):
     process = subprocess.Popen(
         _command("--output", "out"), cwd=elsewhere, stderr=subprocess.PIPE, env=_environment(elsewhere), text=True

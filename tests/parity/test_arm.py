@@ -180,6 +180,7 @@ def test_a_peak_is_measured_within_its_phase(tmp_path):
     assert small["rss_peak"] < large["rss_peak"]
 
 
+@pytest.mark.slow
 def test_a_push_reaches_the_stand_in_with_weights_and_model_card(tmp_path):
     spec = make_spec("base", steps=1)
     make_plan(spec, tmp_path / "plan")

@@ -32,6 +32,7 @@ def test_the_four_everyday_bugs_are_caught_and_an_honest_trainer_passes(tmp_path
     assert result.all_caught, result.table()
 
 
+@pytest.mark.slow
 def test_resync_leaves_a_bad_update_standing_alone(tmp_path):
     spec = make_spec("base", steps=3)
     request = Request(
