@@ -97,10 +97,10 @@ def _find_renamed(desk: _Desk, entry: Entry) -> str | None:
     matches = []
     for path in desk.list_paths():
         try:
-            content = desk.current(path) if not path.endswith("/") else None
-        except JournalDamaged:
+            found = writing.digest(writing.read_regular(inside(desk.root, path)))
+        except (OSError, JournalDamaged):
             continue
-        if content is not None and writing.digest(content) == entry.after:
+        if found == entry.after:
             matches.append(path)
     return matches[0] if len(matches) == 1 else None
 
@@ -163,7 +163,8 @@ def _one_run(desk: _Desk, run: Run) -> None:
                 desk.report(path, message, f"the original is {run.folder / 'before' / entry.before}")
                 continue
             desk.report(renamed, f"was {path}; restored under its present name", "nothing to do", Severity.INFO)
-            path, current = renamed, desk.text[renamed]
+            path, current = renamed, desk.current(renamed)
+            assert current is not None, "it was read a moment ago"
         _take_back(desk, run, entry, path, current)
 
 

@@ -62,6 +62,8 @@ def reported_errors() -> Iterator[None]:
         yield
     except typer.Exit:
         raise
+    except typer.Abort:
+        stop(ExitCode.REFUSED, "not confirmed; nothing was written")
     except KeyboardInterrupt:
         stop(ExitCode.INTERRUPTED, "interrupted; every file is whole")
     except Exception as error:

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.cli.calls import migrate
 from tests.codemods.trees import PLAIN, SWITCHED, contents, git, make_repository, make_tree
@@ -71,6 +72,32 @@ def test_dry_run_on_a_terminal_is_coloured(repository: Path) -> None:
     os.close(leader)
     assert re.search(rb"\x1b\[31m-from trl import ORPOConfig", shown)
     assert re.search(rb"\x1b\[32m\+from orpo_compat import ORPOConfig", shown)
+
+
+def test_a_no_on_the_terminal_writes_nothing(repository: Path) -> None:
+    leader, follower = os.openpty()
+    before = contents(repository)
+    command = [sys.executable, "-m", "orpo_compat", "migrate", str(repository), "--no-verify"]
+    with subprocess.Popen(command, stdin=follower, stdout=subprocess.DEVNULL, stderr=follower) as child:
+        os.close(follower)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(leader, 65536)
+        os.write(leader, b"n\n")
+        assert child.wait() == 6
+    os.close(leader)
+    assert contents(repository) == before
+
+
+def test_the_pre_commit_hooks_run_what_they_say(repository: Path) -> None:
+    hooks = yaml.safe_load((Path(__file__).parents[2] / ".pre-commit-hooks.yaml").read_text())
+    for hook in hooks:
+        program, command, *arguments = hook["entry"].split()
+        assert (program, command) == ("orpo-compat", "migrate")
+        paths = [] if hook.get("pass_filenames") is False else [repository / "train.py", repository / "pkg/mixed.py"]
+        arguments = [str(repository) if argument == "." else argument for argument in arguments]
+        assert migrate(*arguments, *paths).exit_code == 1
+        assert contents(repository)["train.py"] == PLAIN["train.py"]
 
 
 def test_json_report_is_complete(repository: Path) -> None:

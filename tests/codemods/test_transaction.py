@@ -173,6 +173,34 @@ def count_writes(tree: Path, plan: Plan, copy: Path) -> int:
     return sum(when == "torn" for _, when in moments_of_switch(tree, plan, copy))
 
 
+def test_the_plan_is_durable_before_the_first_file_and_every_file_before_the_end(tree: Path) -> None:
+    """The order of renames, and that each one is followed by a flush of the folder it happened in."""
+    events: list[str] = []
+
+    def hook(number: int, name: str, real: Any, arguments: Any) -> Any:
+        events.append(f"replace {Path(arguments[1]).name}" if name == "replace" else name)
+        return real(*arguments)
+
+    plan = planned(tree)
+    with counting(hook):
+        switch_all(tree, plan)
+    renames = [event for event in events if event.startswith("replace")]
+    (run,) = Journal(tree).runs()
+    files = [f"replace {Path(file.path).name}" for file in plan.files]
+    assert renames == [
+        "replace .gitignore",
+        f"replace {run.folder.name}",
+        "replace state.json",
+        *files,
+        "replace state.json",
+    ]
+    for place, event in enumerate(events):
+        if event.startswith("replace"):
+            last = next(one for one in reversed(events[:place]) if one in ("write", "fsync"))
+            assert last == "fsync", f"{event} was not flushed before it was named"
+            assert "fsync" in events[place + 1 : place + 3], f"the folder was not flushed after {event}"
+
+
 @pytest.mark.parametrize("recovers", [True, False])
 def test_full_disk_at_any_write_restores_every_file(tree: Path, tmp_path: Path, recovers: bool) -> None:
     """With ``recovers`` one write fails; without, every write from then on, the undo's included."""
