@@ -32,8 +32,15 @@ types: $(READY)
 
 check: lint types test
 
+# Minutes each; see benchmarks/README.md. DATA=pairs.json measures with your own pairs.
 bench: $(READY)
-	$(BIN)/python -m benchmarks.bench_trainer
+	for setting in defaults lora float32; do \
+	  $(BIN)/python benchmarks/bench_trainer.py --setting $$setting --steps 3 --rounds 3 $(if $(DATA),--data $(DATA)) || exit 1; \
+	done
+
+docs: $(READY)
+	$(BIN)/python -m codemods.rules.table > docs/rules.md
+	$(BIN)/python -m orpo_compat.reference docs/config.md
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
