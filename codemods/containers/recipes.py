@@ -108,9 +108,8 @@ def report_frameworks(path: str, places: Places) -> list[Finding]:
         for match in framework.switch.finditer(places.text):
             offset = match.start() + len(match.group()) - len(match.group().lstrip())
             line, column = places.at(offset)
-            message = (
-                f"{framework.name} is asked for ORPO: {' '.join(match.group().decode('utf-8', 'replace').split())}"
-            )
+            switch = " ".join(match.group().decode("utf-8", "replace").split())
+            message = f"{framework.name} is asked for ORPO: `{switch}`."
             findings.append(Finding("OC119", path, line, column, message, framework.verdict, Severity.INFO))
     return findings
 
