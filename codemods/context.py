@@ -14,12 +14,12 @@ import libcst as cst
 
 from codemods.catalog import Move
 from codemods.comments import Comment, comments_of
+from codemods.facts import ImportFact, Survey
 from codemods.findings import Finding, Severity
 from codemods.options import Direction, Options
 from codemods.placement import Action, StatementPlan, aliases
 from codemods.references import Names
 from codemods.suppression import Suppression, suppressions
-from codemods.survey import ImportFact, Survey
 from codemods.syntax import ImportStatement, Syntax, dotted
 
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from codemods.catalog import Move
+from codemods.facts import ImportFact, StringFact, Survey
 from codemods.scopes import Binding, Scope
-from codemods.survey import ImportFact, StringFact, Survey
 from codemods.syntax import FromImport, dotted
 
 _TYPE_NAME = re.compile(r"[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*")

@@ -6,58 +6,13 @@ to is decided in ``codemods.scopes``, what it means in the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 
 import libcst as cst
 
+from codemods.facts import ImportFact, ScopedNode, StringFact, Survey, bound_name, parameters
 from codemods.scopes import Kind, Scope, Use
 from codemods.syntax import FromImport, ImportStatement, PlainImport, Syntax, parts
-
-StringNode = cst.SimpleString | cst.ConcatenatedString | cst.FormattedString
-
-
-@dataclass(eq=False)
-class ImportFact:
-    """An import statement and the scope it stands in."""
-
-    node: ImportStatement
-    scope: Scope
-
-
-@dataclass(eq=False)
-class StringFact:
-    """A string literal; ``annotation`` when a type checker reads it as a type."""
-
-    node: StringNode
-    scope: Scope
-    annotation: bool
-
-
-@dataclass(eq=False)
-class ScopedNode:
-    """A call, class or deletion target with the scope it is evaluated in."""
-
-    node: cst.CSTNode
-    scope: Scope
-
-
-@dataclass(eq=False)
-class Survey:
-    """Everything the rules look at."""
-
-    syntax: Syntax
-    module: Scope
-    imports: list[ImportFact] = field(default_factory=list)
-    strings: list[StringFact] = field(default_factory=list)
-    calls: list[ScopedNode] = field(default_factory=list)
-    classes: list[ScopedNode] = field(default_factory=list)
-    stores: list[ScopedNode] = field(default_factory=list)
-
-    def uses(self) -> Iterable[Use]:
-        """Every load of a name in the module."""
-        for scope in self.module.walk():
-            yield from scope.uses
 
 
 def surveyed(syntax: Syntax) -> Survey:
@@ -66,16 +21,6 @@ def surveyed(syntax: Syntax) -> Survey:
     _Walker(survey).walk(syntax.tree, survey.module)
     del syntax.parents[syntax.tree]
     return survey
-
-
-def bound_name(alias: cst.ImportAlias) -> str | None:
-    """The name an alias of ``import`` binds: its ``as`` name, or the first part of its path."""
-    if alias.asname is not None:
-        return alias.asname.name.value if isinstance(alias.asname.name, cst.Name) else None
-    node: cst.BaseExpression = alias.name
-    while isinstance(node, cst.Attribute):
-        node = node.value
-    return node.value if isinstance(node, cst.Name) else None
 
 
 class _Walker:
@@ -366,17 +311,6 @@ class _Walker:
         annotating, self.annotating = self.annotating, types
         self.walk(node, scope)
         self.annotating = annotating
-
-
-def parameters(params: cst.Parameters) -> list[cst.Param]:
-    """Every parameter, stars included, in order."""
-    found = [*params.posonly_params, *params.params]
-    if isinstance(params.star_arg, cst.Param):
-        found.append(params.star_arg)
-    found += params.kwonly_params
-    if params.star_kwarg is not None:
-        found.append(params.star_kwarg)
-    return found
 
 
 def reads_as_type(func: cst.BaseExpression, index: int, arg: cst.Arg) -> bool:

@@ -1,7 +1,7 @@
 """One shape of source, one file, one test file of the same stem.
 
 A rule module has ``RULE``, a description with an example, and ``apply``, which reads a ``Context`` and adds decisions
-or findings to it. Modules are found by name; adding a rule touches no other file.
+or findings to it; ``ALSO`` describes what else it reports. Modules are found by name: adding a rule touches no other.
 """
 
 from __future__ import annotations
@@ -54,10 +54,11 @@ class Rule:
 
 @dataclass(frozen=True)
 class LoadedRule:
-    """A rule and what carries it out."""
+    """A rule and what carries it out; ``also`` describes further findings that it makes."""
 
     rule: Rule
     apply: Callable[[Context], None]
+    also: tuple[Rule, ...] = ()
 
 
 @cache
@@ -67,5 +68,10 @@ def all_rules() -> tuple[LoadedRule, ...]:
     for info in pkgutil.iter_modules(__path__):
         module = importlib.import_module(f"{__name__}.{info.name}")
         if hasattr(module, "RULE"):
-            found.append(LoadedRule(module.RULE, module.apply))
+            found.append(LoadedRule(module.RULE, module.apply, getattr(module, "ALSO", ())))
     return tuple(sorted(found, key=lambda one: (one.rule.phase, one.rule.code)))
+
+
+def described() -> tuple[Rule, ...]:
+    """Every description there is, for the documentation."""
+    return tuple(rule for loaded in all_rules() for rule in (loaded.rule, *loaded.also))

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 import libcst as cst
 
 from codemods.context import Context
+from codemods.facts import bound_name
 from codemods.options import Options
 from codemods.placement import aliases
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import bound_name
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(

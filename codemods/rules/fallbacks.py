@@ -10,9 +10,9 @@ import libcst as cst
 
 from codemods.catalog import CLASSES
 from codemods.context import Context, callee, literal
+from codemods.facts import bound_name
 from codemods.findings import Severity
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import bound_name
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(

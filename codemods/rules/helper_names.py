@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from codemods.catalog import GONE_FROM_TRL, HELPER_HOMES, LIFETIMES
 from codemods.context import Context
+from codemods.facts import ImportFact
 from codemods.findings import Severity
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import ImportFact
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(

@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import libcst as cst
 
 from codemods.context import Context
+from codemods.facts import bound_name
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import bound_name
 from codemods.syntax import FromImport, ImportStatement, dotted
 
 RULE = Rule(

@@ -24,6 +24,28 @@ RULE = Rule(
     edits=True,
 )
 
+ALSO = (
+    Rule(
+        code="OC106",
+        title="module handed on, rebound or deleted",
+        why="who receives the module may read `ORPOTrainer` from it, which fails since TRL 0.29",
+        message="a module handed on keeps its import; the uses of a name with two meanings stay",
+        example=Example(
+            "import trl\n\nshow(trl)\nargs = trl.ORPOConfig()\n",
+            "import trl\nimport orpo_compat\n\nshow(trl)\nargs = orpo_compat.ORPOConfig()\n",
+        ),
+        phase=Phase.DECIDE,
+    ),
+    Rule(
+        code="OC110",
+        title="`orpo_compat` names something else",
+        why="the uses that TRL 0.29 broke would be written with a name that is taken",
+        message="the uses stay",
+        example=Example("import trl\n\norpo_compat = load()\nargs = trl.ORPOConfig()\n", None),
+        phase=Phase.DECIDE,
+    ),
+)
+
 
 def apply(context: Context) -> None:
     """Decide for every name that is bound to a module of interest."""

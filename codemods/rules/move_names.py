@@ -7,10 +7,10 @@ TRL 0.8.2 offered both from ``trl``, ``trl.trainer`` and their own modules; 0.26
 from __future__ import annotations
 
 from codemods.context import Context
+from codemods.facts import ImportFact
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
 from codemods.string_patches import string_patch
-from codemods.survey import ImportFact
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(

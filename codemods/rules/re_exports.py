@@ -9,10 +9,10 @@ from __future__ import annotations
 import libcst as cst
 
 from codemods.context import Context, literal
+from codemods.facts import bound_name
 from codemods.findings import Severity
 from codemods.placement import Action
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import bound_name
 
 RULE = Rule(
     code="OC109",

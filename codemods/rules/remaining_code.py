@@ -25,6 +25,17 @@ RULE = Rule(
     phase=Phase.LAST,
 )
 
+ALSO = (
+    Rule(
+        code="OC115",
+        title="cannot decode or parse",
+        why="Python 2, another encoding or a broken file; its ORPO imports fail since TRL 0.29 like any other",
+        message="the whole file stays",
+        example=Example("from trl import ORPOTrainer\nx = = 1\n", None),
+        phase=Phase.LAST,
+    ),
+)
+
 
 def apply(context: Context) -> None:
     """List what remains, with the code of the refusal if there was one."""

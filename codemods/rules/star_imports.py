@@ -13,9 +13,9 @@ import libcst as cst
 
 from codemods.catalog import CLASSES, HELPER_HOMES, LIFETIMES, THIRD_PARTY
 from codemods.context import Context, literal
+from codemods.facts import ImportFact
 from codemods.findings import Severity
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import ImportFact
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(

@@ -13,10 +13,10 @@ import libcst as cst
 
 from codemods.catalog import TRAINER
 from codemods.context import Context
+from codemods.facts import parameters
 from codemods.findings import Severity
 from codemods.hooks import HOOKS, Hook
 from codemods.rules import Example, Phase, Rule
-from codemods.survey import parameters
 
 RULE = Rule(
     code="OC111",

@@ -8,14 +8,14 @@ from __future__ import annotations
 import sys
 
 from codemods.findings import CODES
-from codemods.rules import Rule, all_rules
+from codemods.rules import Rule, described
 
 BANNER = "<!-- Made by `python -m codemods.rules.table`; change the rules, not this file. -->"
 
 
 def table() -> str:
     """The whole page."""
-    ordered = sorted((loaded.rule for loaded in all_rules()), key=lambda rule: (not rule.edits, rule.code, rule.title))
+    ordered = sorted(described(), key=lambda rule: (not rule.edits, rule.code, rule.title))
     rewriting = [rule for rule in ordered if rule.edits]
     reporting = [rule for rule in ordered if not rule.edits]
     parts = [

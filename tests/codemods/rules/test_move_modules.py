@@ -282,3 +282,16 @@ def test_a_plain_getattr_moves_only_when_strings_may() -> None:
     check_rewrites(
         source, "import orpo_compat\nC = getattr(orpo_compat, 'ORPOConfig')\n", options=Options(strings=True)
     )
+
+
+@pytest.mark.parametrize("statement", ["__all__ = ['trl']", "x = globals()['trl']"])
+def test_a_name_that_is_looked_up_as_a_string_keeps_its_import(statement: str) -> None:
+    check_rewrites(
+        f"import trl\n{statement}\ny = trl.ORPOConfig\n",
+        f"import trl\nimport orpo_compat\n{statement}\ny = orpo_compat.ORPOConfig\n",
+    )
+
+
+def test_a_string_that_is_no_name_of_this_module_keeps_nothing() -> None:
+    rest = "x = version('trl')\n"
+    check_rewrites(f"import trl\n{rest}trl.ORPOConfig\n", f"import orpo_compat\n{rest}orpo_compat.ORPOConfig\n")

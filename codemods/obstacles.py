@@ -1,0 +1,127 @@
+"""What forbids moving the uses of a name that stands for a TRL module.
+
+A name that is rebound, deleted or probed, a class that is also looked up or patched by its name in a string, a target
+whose name is taken: the uses stay, each with a finding.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import libcst as cst
+
+from codemods.context import callee, literal
+from codemods.module_uses import RULE_CODE, ModuleUses
+from codemods.references import Reference
+from codemods.string_patches import string_patch
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """A finding's code, its place, the reason and the advice."""
+
+    code: str
+    where: int
+    reason: str
+    advice: str
+
+
+def forbidden(uses: ModuleUses) -> bool:
+    """Report what forbids a change, at its place and at every use that stays because of it."""
+    if not uses.moved:
+        return False
+    for look in (_foreign, _declared_global, _probed, _patched, _looked_up, _taken):
+        found = look(uses)
+        if found is not None:
+            message = f"{found.reason}, so the uses of {uses.group.name} stay."
+            uses.context.report(found.code, found.where, message, found.advice)
+            for one in uses.moved:
+                where = one.reference.start
+                uses.context.report(found.code, where, f"This use stays: {found.reason}.", found.advice)
+            return True
+    return any(uses.context.silenced(origin.fact.node, RULE_CODE) for origin in uses.group.origins)
+
+
+def _foreign(uses: ModuleUses) -> Obstacle | None:
+    """Something other than an import of TRL binds the name, or deletes it."""
+    if not uses.group.foreign:
+        return None
+    first, name = uses.group.foreign[0], uses.group.name
+    what = "deleted" if first.deletes else "bound to something else as well"
+    code = "OC107" if _is_guard(uses) else "OC106"
+    return Obstacle(code, first.start, f"{name!r} is {what}", f"Give {name} one meaning.")
+
+
+def _is_guard(uses: ModuleUses) -> bool:
+    """Whether the other binding is the ``name = None`` of an import guard."""
+    for binding in uses.group.foreign:
+        parents = [parent for parent, _ in uses.context.ancestors(binding.node)]
+        if any(isinstance(parent, cst.ExceptHandler) for parent in parents):
+            return True
+    return False
+
+
+def _declared_global(uses: ModuleUses) -> Obstacle | None:
+    if all(origin.binding.scope is uses.group.home for origin in uses.group.origins):
+        return None
+    where, name = uses.group.origins[0].binding.start, uses.group.name
+    return Obstacle("OC106", where, f"{name!r} is imported through a global statement", "Import it above.")
+
+
+def _probed(uses: ModuleUses) -> Obstacle | None:
+    """A ``hasattr`` that asks for one of the classes, or for a name nobody can see."""
+    for reference in uses.stays:
+        call = uses.call_on(reference)
+        path, depth = uses.reached(reference)
+        if call is None or len(call.args) < 2 or callee(call) != "hasattr" or depth != len(reference.steps):
+            continue
+        name = literal(call.args[1].value)
+        if name is None or uses.context.move.moves(f"{path}.{name}") or "orpo" in name:
+            advice = f"{uses.context.move.target} always has it: drop the question, then migrate again."
+            return Obstacle("OC107", reference.start, "The program asks whether TRL has ORPO", advice)
+    return None
+
+
+def _patched(uses: ModuleUses) -> Obstacle | None:
+    """A patch names the class by a string, which stays: the uses must stay with it."""
+    patch = string_patch(uses.context)
+    if patch is None:
+        return None
+    where = uses.context.syntax.span(patch)[0]
+    advice = "Move both together by hand, or with --strings."
+    return Obstacle("OC103", where, "A patch names the class in TRL by a string", advice)
+
+
+def _looked_up(uses: ModuleUses) -> Obstacle | None:
+    """A class is also got with ``getattr``, which stays."""
+    for reference in uses.stays:
+        name = _name_read(uses, reference)
+        if all(uses.context.move.moves(f"{path}.{name}") for path in uses.group.paths):
+            advice = f"Import {name} from {uses.context.move.target}, then migrate again."
+            return Obstacle("OC105", reference.start, f"{name} is also looked up by name", advice)
+    return None
+
+
+def _name_read(uses: ModuleUses, reference: Reference) -> str | None:
+    call = uses.call_on(reference)
+    if call is None or callee(call) != "getattr" or len(call.args) < 2:
+        return None
+    return ".".join((*reference.chain, literal(call.args[1].value) or ""))
+
+
+def _taken(uses: ModuleUses) -> Obstacle | None:
+    """The name that the uses would be written with means something else where they stand."""
+    if uses.keeps_alias() and not uses.must_stay():
+        return None
+    target, names = uses.context.move.target_root, uses.context.names
+    for scope in (uses.group.home, *(one.reference.scope for one in uses.moved)):
+        home = scope.resolve(target)
+        for binding in home.bindings[target] if home is not None else ():
+            path = names.imported(binding)
+            if path is None or path.partition(".")[0] != target:
+                where = uses.context.syntax.span(binding.node)[0]
+                advice = (
+                    f"Rename it, or import the classes by name: from {uses.context.move.target} import ORPOTrainer."
+                )
+                return Obstacle("OC110", where, f"{target!r} names something else here", advice)
+    return None
