@@ -238,6 +238,9 @@ class Journal:
             JournalDamaged: a plan does not match its seal, or names a file outside the tree.
         """
         folders = sorted((self.home / "runs").glob("*")) if self.home.is_dir() else []
+        for place in (self.home, self.home / "runs", *folders):
+            if place.is_symlink():
+                raise JournalDamaged(f"{place} is a link; refusing to keep a journal behind it")
         return [self._load(folder) for folder in folders if folder.is_dir() and folder.suffix != ".new"]
 
     def _load(self, folder: Path) -> Run:

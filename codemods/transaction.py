@@ -7,6 +7,7 @@ are somebody's later work: they are never overwritten here, only reported.
 
 from __future__ import annotations
 
+import stat
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,9 +79,10 @@ def _restore(root: Path, run: Run, index: int, original: bytes, expected: str) -
     except OSError:
         entry = run.record.entries[index]
         place, stored = inside(root, entry.path), run.folder / "before" / entry.before
-        if place.lstat().st_nlink > 1 or stored.lstat().st_nlink > 1:
+        status = place.lstat()
+        if status.st_nlink > 1 or stored.lstat().st_nlink > 1:
             raise
-        stored.chmod(entry.mode)
+        stored.chmod(stat.S_IMODE(status.st_mode))
         stored.replace(place)
         writing.sync_folder(place.parent)
 

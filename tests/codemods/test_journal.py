@@ -74,6 +74,19 @@ def test_a_journal_behind_a_link_is_refused(tmp_path: Path) -> None:
     assert list(elsewhere.iterdir()) == []
 
 
+@pytest.mark.parametrize("part", [".orpo-compat", ".orpo-compat/runs", ".orpo-compat/runs/ID"])
+def test_no_part_of_the_journal_is_followed_through_a_link(tmp_path: Path, part: str) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    (run,) = begin(root).runs()
+    place = root / part.replace("ID", run.folder.name)
+    elsewhere = tmp_path / "elsewhere"
+    place.rename(elsewhere)
+    place.symlink_to(elsewhere)
+    with pytest.raises(JournalDamaged, match="is a link"):
+        Journal(root).runs()
+
+
 def test_another_format_is_refused_by_its_number(tmp_path: Path) -> None:
     (run,) = begin(tmp_path).runs()
     text = (run.folder / "plan.json").read_bytes().replace(b'"format": 1', b'"format": 9')
