@@ -38,7 +38,7 @@ def _patterns(root: str) -> _Patterns:
     imports = rb"\bfrom\s+" + name + rb"(?:\.\w+)*\s+import\s[\s(\\]*[^()#;:]{0,400}?\b(?:" + names + rb"|orpo)\b"
     orpo = rb"\borpo[ _-]?(?:trainer|config)\b"
     package_word = rb"(?<![\w.])" + name + rb"\b"
-    prose = (package_word + rb"[^\r\n]*?" + orpo, orpo + rb"[^\r\n]*?" + package_word)
+    prose = (package_word + rb"[^\r\n]{0,200}?" + orpo, orpo + rb"[^\r\n]{0,200}?" + package_word)
     if root == OURS:
         return _Patterns((re.compile(dotted), re.compile(imports)), ())
     return _Patterns(

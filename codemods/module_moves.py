@@ -44,13 +44,13 @@ class ModuleMove:
             for origin in self.group.origins:
                 self._act(origin, Action.SWAP)
             return
-        swapped = [origin for origin in self.group.origins if self._can_go(origin)]
-        left_out = self._left_out(swapped)
+        bringing = [origin for origin in self.group.origins if self._can_go(origin)]
         for origin in self.group.origins:
-            if origin in swapped:
+            if origin in bringing:
                 self._act(origin, Action.SWAP)
-            elif left_out:
+            elif self._left_out(bringing):
                 self.context.plan(origin.fact.node).add_import = True
+                bringing.append(origin)
 
     def _act(self, origin: Origin, action: Action) -> None:
         plan = self.context.plan(origin.fact.node)
@@ -67,9 +67,9 @@ class ModuleMove:
             return False
         return any(other.module not in self.context.move.modules for other in self.group.origins)
 
-    def _left_out(self, swapped: list[Origin]) -> bool:
-        """Whether a use can run without any of the swapped imports having run before it."""
-        return any(not any(self._precedes(origin, one.reference) for origin in swapped) for one in self.uses.moved)
+    def _left_out(self, bringing: list[Origin]) -> bool:
+        """Whether a use can run without any of the imports that bring ours having run before it."""
+        return any(not any(self._precedes(origin, one.reference) for origin in bringing) for one in self.uses.moved)
 
     def _precedes(self, origin: Origin, reference: Reference) -> bool:
         """Whether the import always runs before the reference: it stands before it, in a block around it."""

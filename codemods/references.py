@@ -121,8 +121,16 @@ class Names:
         home = scope.resolve(root, self.syntax.span(node)[0])
         if home is None:
             return set()
-        found = [self.imported(binding) for binding in home.bindings[root] if not self._is_none(binding)]
+        start = self.syntax.span(node)[0]
+        bindings = [one for one in home.bindings[root] if not self._is_none(one) and not self._opens(one, start)]
+        found = [self.imported(binding) for binding in bindings]
         return {f"{one}.{rest}" if one is not None and rest else one for one in found}
+
+    def _opens(self, binding: Binding, start: int) -> bool:
+        """Whether the binding is a class in whose head the offset lies: ``class A(A)`` reads the A before it."""
+        if not isinstance(binding.node, cst.ClassDef):
+            return False
+        return self.syntax.span(binding.node)[0] <= start < self.syntax.span(binding.node.body)[0]
 
     def _is_none(self, binding: Binding) -> bool:
         """Whether the binding is the ``name = None`` that stands in for an import that failed."""

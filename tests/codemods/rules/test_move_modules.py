@@ -102,6 +102,19 @@ def test_an_import_in_one_branch_does_not_serve_the_other() -> None:
     )
 
 
+def test_ours_is_imported_once_where_once_is_enough() -> None:
+    check_rewrites(
+        "import trl.trainer\nimport trl.models\nx = trl.trainer.ORPOConfig, trl.models.y\n",
+        "import trl.trainer\nimport orpo_compat\nimport trl.models\nx = orpo_compat.ORPOConfig, trl.models.y\n",
+    )
+    branches = "if a:\n    import trl\nelse:\n    import trl.trainer\nx = trl.ORPOConfig, trl.y\n"
+    check_rewrites(
+        branches,
+        "if a:\n    import trl\n    import orpo_compat\nelse:\n    import trl.trainer\n    import orpo_compat\n"
+        "x = orpo_compat.ORPOConfig, trl.y\n",
+    )
+
+
 def test_uses_stay_where_a_patch_or_a_lookup_by_name_stays() -> None:
     check_refuses("import trl\nwith mock.patch('trl.ORPOConfig'):\n    trl.ORPOConfig()\n", "OC103")
     check_refuses("import trl\nif getattr(trl, 'ORPOConfig', None):\n    trl.ORPOConfig()\n", "OC105")

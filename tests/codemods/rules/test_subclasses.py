@@ -37,6 +37,11 @@ def test_an_override_is_held_against_our_call(method: str, severity: Severity) -
     assert [finding.severity for finding in done.findings] == [severity]
 
 
+def test_a_subclass_of_the_same_name_is_one_too() -> None:
+    body = "class ORPOTrainer(ORPOTrainer):\n    def log(self, logs): ...\n"
+    check_rewrites(f"from trl import ORPOTrainer\n{body}", f"from orpo_compat import ORPOTrainer\n{body}", "OC111")
+
+
 def test_methods_that_are_no_hooks_and_classes_of_others_are_not_reported() -> None:
     rest = "\n\nclass Mine(ORPOTrainer):\n    def my_loss(self): ...\n\n\nclass Other(Base):\n    def log(self): ...\n"
     check_rewrites(f"from trl import ORPOTrainer{rest}", f"from orpo_compat import ORPOTrainer{rest}")
