@@ -25,3 +25,10 @@ def test_a_local_module_of_that_name_is_not_it() -> None:
         "from .unsloth import x\nfrom trl import ORPOConfig\n",
         "from .unsloth import x\nfrom orpo_compat import ORPOConfig\n",
     )
+
+
+def test_ligers_trainer_keeps_its_config() -> None:
+    liger = "from liger_kernel.transformers.trainer import LigerORPOTrainer\n"
+    check_refuses(f"{liger}from trl import ORPOConfig\n", "OC112")
+    other = "from liger_kernel.transformers import AutoLigerKernelForCausalLM\n"
+    check_rewrites(f"{other}from trl import ORPOConfig\n", f"{other}from orpo_compat import ORPOConfig\n")
