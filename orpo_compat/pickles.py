@@ -137,8 +137,6 @@ def _arguments(state: dict[str, Any]) -> dict[str, Any]:
     folder = Path(str(state.get("output_dir"))) / "runs"
     if "logging_dir" in kept and folder in Path(kept["logging_dir"]).parents:
         del kept["logging_dir"]
-    if kept.get("evaluation_strategy") == kept.get("eval_strategy"):
-        kept.pop("evaluation_strategy", None)
     return kept
 
 

@@ -59,6 +59,13 @@ def test_a_file_of_trl_0_9_6_gives_the_arguments_of_then() -> None:
     assert (config.bf16, config.gradient_checkpointing, config.logging_steps) == (False, False, 500)
 
 
+def test_a_log_folder_that_the_old_class_made_up_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
+    config = load_training_args(OLD)
+    assert "node" not in str(getattr(config, "logging_dir", None))
+    assert "TENSORBOARD_LOGGING_DIR" not in os.environ
+
+
 def test_no_trl_is_needed() -> None:
     script = (
         "import sys\n"
