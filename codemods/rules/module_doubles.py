@@ -6,19 +6,20 @@ the double; rewriting the import would load the real thing and leave the double 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import libcst as cst
 
 from codemods.context import Context, callee, literal
+from codemods.placement import aliases
 from codemods.rules import Example, Phase, Rule
-from codemods.syntax import dotted
+from codemods.syntax import FromImport, ImportStatement, dotted
 
 RULE = Rule(
     code="OC104",
     title="double of TRL in sys.modules",
     why="imports of `trl` mean the double, whatever TRL release is installed",
-    message="the whole file stays",
+    message="the whole file stays; `--strings` moves a single double and its imports together",
     example=Example("import sys\n\nsys.modules['trl'] = fake\nfrom trl import ORPOTrainer\n", None),
     phase=Phase.REFUSE,
 )
@@ -27,8 +28,14 @@ _WRITERS = {"setitem", "delitem", "dict", "setdefault", "update", "pop", "__seti
 
 
 def apply(context: Context) -> None:
-    """Refuse a file that writes an entry for the source package."""
-    for place in _writes(context):
+    """Refuse a file that writes an entry for the source package, or move the one entry with ``--strings``."""
+    places = list(_writes(context))
+    key = _movable_key(context, places) if context.options.strings and context.forward else None
+    if key is not None:
+        start = context.syntax.span(key)[0] + len(key.prefix) + len(key.quote)
+        context.replace(start, start + len(key.raw_value), context.move.target, RULE.code)
+        return
+    for place in places:
         context.refuse(
             "OC104",
             place,
@@ -37,24 +44,47 @@ def apply(context: Context) -> None:
         )
 
 
+def _movable_key(context: Context, places: Sequence[cst.CSTNode]) -> cst.SimpleString | None:
+    """The one string that names TRL in the one such place, if the file imports nothing from TRL but the classes."""
+    named = [fact.node for fact in context.survey.strings if context.concerns_source(literal(fact.node))]
+    if len(places) != 1 or len(named) != 1 or not all(_is_orpo(context, fact.node) for fact in context.survey.imports):
+        return None
+    key, (start, end) = named[0], context.syntax.span(places[0])
+    plain = isinstance(key, cst.SimpleString) and "\\" not in key.value and literal(key) in context.move.sources
+    return key if isinstance(key, cst.SimpleString) and plain and start <= context.syntax.span(key)[0] < end else None
+
+
+def _is_orpo(context: Context, node: ImportStatement) -> bool:
+    """Whether an import moves whole, or is not from the source package."""
+    if not isinstance(node, FromImport):
+        return not any(context.concerns_source(dotted(alias.name)) for alias in aliases(node))
+    module = dotted(node.module)
+    if node.relative or not context.concerns_source(module):
+        return True
+    names = [dotted(alias.name) for alias in aliases(node)]
+    return bool(names) and all(context.move.moves(f"{module}.{name}") for name in names)
+
+
 def _writes(context: Context) -> Iterator[cst.CSTNode]:
     for store in context.survey.stores:
         if isinstance(store.node, cst.Subscript) and _is_modules(store.node.value):
             index = store.node.slice[0].slice
             if isinstance(index, cst.Index) and context.concerns_source(literal(index.value)):
                 yield store.node
+    found: list[cst.CSTNode] = []
     indirect = False
     for fact in context.survey.calls:
         call = fact.node
         assert isinstance(call, cst.Call)
         name = callee(call).rpartition(".")[2]
         if name == "ModuleType" and call.args and context.concerns_source(literal(call.args[0].value)):
-            yield call
+            found.append(call)
         elif name in _WRITERS and _about_modules(call):
             indirect = True
             if _names_source(context, call):
-                yield call
-    if indirect:
+                found.append(call)
+    yield from found
+    if indirect and not found:
         yield from _keys(context)
 
 
