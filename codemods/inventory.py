@@ -7,7 +7,7 @@ describes what is written; what a migration would do about it is the plan's busi
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from codemods.catalog import CLASSES, LIFETIMES, ORPO_MODULES, OURS, SOURCES
@@ -24,6 +24,8 @@ class Usage:
     module: str
     name: str
     works_on: str
+    guarded: bool = False
+    """Inside a ``try`` or an ``if``: another branch may serve the releases that this one does not."""
 
 
 def _lifetime(module: str) -> str:
@@ -106,4 +108,28 @@ def usages(path: str, source: bytes) -> list[Usage]:
     found = [use for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for use in _from_import(node)]
     found += _attributes(tree, _bindings(tree))
     numbers = places or range(1, text.count(b"\n") + text.count(b"\r") + 2)
-    return sorted({Usage(path, numbers[line - 1], module, name, _lifetime(module)) for line, module, name in found})
+    branches = _branches(tree)
+    return sorted(
+        {
+            Usage(path, numbers[line - 1], module, name, _lifetime(module), any(line in span for span in branches))
+            for line, module, name in found
+        }
+    )
+
+
+def _branches(tree: ast.AST) -> list[range]:
+    """The lines of every ``try`` and ``if``."""
+    nodes = [node for node in ast.walk(tree) if isinstance(node, (ast.Try, ast.If))]
+    return [range(node.lineno, (node.end_lineno or node.lineno) + 1) for node in nodes]
+
+
+def works_today(uses: Iterable[Usage]) -> str:
+    """On which TRL releases all of one file's ORPO imports work, taking guarded ones as alternatives."""
+    uses = [use for use in uses if use.module.partition(".")[0] != OURS]
+    needed = {"experimental" in use.module for use in uses if not use.guarded}
+    offered = needed or {"experimental" in use.module for use in uses}
+    if not offered:
+        return "any TRL release, or none"
+    if len(offered) == 1:
+        return LIFETIMES["trl.experimental.orpo" if offered.pop() else "trl"]
+    return "TRL 0.26 to 0.28" if needed else "TRL 0.8.2 and later"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from itertools import groupby
 from typing import Any
 
 from codemods import writing
 from codemods.findings import Finding
+from codemods.inventory import works_today
 from codemods.plan import FilePlan
 from codemods.reports.model import Report
 
@@ -64,6 +66,7 @@ def as_document(report: Report) -> dict[str, Any]:
             {"path": use.path, "line": use.line, "module": use.module, "name": use.name, "works_on": use.works_on}
             for use in report.usages
         ],
+        "works_today": {path: works_today(uses) for path, uses in groupby(report.usages, key=lambda use: use.path)},
     }
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from codemods.findings import CODES, Severity
+from codemods.inventory import works_today
 from codemods.reports.model import Report, shown
 
 _LISTED = 40
@@ -75,7 +76,9 @@ def _how(report: Report, path: str) -> str:
 def usage_lines(report: Report) -> Iterator[str]:
     """The inventory: per file, which names come from where, on which releases that works, and what would change."""
     edits = {file.path: len(file.edits) for file in report.plan.files}
-    for path, uses in groupby(report.usages, key=lambda use: use.path):
+    for path, grouped in groupby(report.usages, key=lambda use: use.path):
+        uses = list(grouped)
         number = edits.get(path, 0)
-        yield f"{shown(path)}: {f'{number} to edit' if number else 'nothing to change'}"
+        change = f"{number} to edit" if number else "nothing to change"
+        yield f"{shown(path)}: works on {works_today(uses)}; {change}"
         yield from (f"  {use.line}: {use.module}.{use.name} ({use.works_on})" for use in uses)

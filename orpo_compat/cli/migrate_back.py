@@ -91,8 +91,7 @@ def _report(journal: Journal, plan: RollbackPlan, standing: list[Run], request: 
 
 
 def _without_journal(request: Request, where: Target) -> int:
-    target = target_of(request.to)
-    plan = _reverse_plan(request, where, target)
+    plan, target = _reverse_plan(request, where)
     if request.to is None:
         if not plan.files:
             say("nothing to roll back: no journal, and no file that our rules would move back")
@@ -122,11 +121,11 @@ def _reverse(request: Request, where: Target, plan: Plan, target: str) -> int:
     return finish(Report("rollback", request.mode, orpo_compat.__version__, plan, int(code)), request)
 
 
-def target_of(to: Home | None) -> str:
-    """The TRL module to go back to: as asked, or where the installed release keeps ORPO."""
+def target_of(to: Home | None, pinned: str | None = None) -> str:
+    """The TRL module to go back to: as asked, or where the pinned, else the installed, release keeps ORPO."""
     if to is not None and to is not Home.AUTO:
         return str(to.value)
-    return _home_for(_installed_trl())
+    return _home_for(pinned or _installed_trl())
 
 
 def _installed_trl() -> str | None:
@@ -146,11 +145,13 @@ def _home_for(release: str | None) -> str:
     return str((Home.TRL if has_it_at_the_top else Home.EXPERIMENTAL).value)
 
 
-def _reverse_plan(request: Request, where: Target, target: str) -> Plan:
+def _reverse_plan(request: Request, where: Target) -> tuple[Plan, str]:
     from codemods.discover import discover
     from codemods.options import Direction, Options
     from codemods.plan import make_plan
+    from codemods.trl_version import release_of
 
     found = discover(where.root, only=where.only, include=request.include, exclude=request.exclude)
-    options = Options(strings=request.strings, docs=request.docs, configs=request.configs)
-    return make_plan(found, options, direction=Direction.REVERSE, to=target)
+    target = target_of(request.to, release_of((item.path, item.source) for item in found.candidates))
+    options = Options(strings=request.strings, docs=request.docs, configs=request.configs, deps=request.deps)
+    return make_plan(found, options, direction=Direction.REVERSE, to=target), target

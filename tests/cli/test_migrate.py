@@ -195,6 +195,23 @@ def test_odd_names_go_there_and_back(repository: Path, name: str) -> None:
     assert snapshot(repository) == before
 
 
+def test_script_without_a_suffix_and_notebook_are_switched_with_the_rest(tmp_path: Path) -> None:
+    cell = b'{"cell_type": "code", "metadata": {}, "outputs": [], "source": ["from trl import ORPOTrainer"]}'
+    files = {
+        "bin/train": b"#!/usr/bin/env python3\nfrom trl import ORPOTrainer\n",
+        "nb.ipynb": b'{"cells": [' + cell + b'], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}',
+        "bin/other": b"#!/bin/sh\necho from trl import ORPOTrainer\n",
+    }
+    root = make_tree(tmp_path / "t", files)
+    migrate(root, "--no-verify")
+    after = contents(root)
+    assert after["bin/train"] == files["bin/train"].replace(b"trl", b"orpo_compat")
+    assert after["nb.ipynb"] == files["nb.ipynb"].replace(b"trl", b"orpo_compat")
+    assert after["bin/other"] == files["bin/other"]
+    assert migrate(root, "--rollback").exit_code == 0
+    assert contents(root) == files
+
+
 def test_tree_with_its_own_trl_package_is_refused(repository: Path) -> None:
     make_tree(repository, {"trl/__init__.py": b"", "src/x.py": b"from trl import ORPOTrainer\n"})
     result = migrate(repository, "--no-verify", "--allow-dirty")

@@ -108,6 +108,15 @@ def test_without_a_journal_the_rules_go_back_where_they_are_told(repository: Pat
     assert not any(b"orpo_compat" in content for content in after.values())
 
 
+@pytest.mark.parametrize(("pin", "home"), [("trl==0.24.0", "trl"), ("trl==0.29.0", "trl.experimental.orpo")])
+def test_auto_goes_back_to_where_the_pinned_release_keeps_orpo(tmp_path: Path, pin: str, home: str) -> None:
+    root = make_tree(
+        tmp_path / "t", {"a.py": b"from orpo_compat import ORPOTrainer\n", "requirements.txt": pin.encode()}
+    )
+    migrate(root, "--rollback", "--to", "auto")
+    assert (root / "a.py").read_bytes() == f"from {home} import ORPOTrainer\n".encode()
+
+
 def test_rule_alone_rollback_can_itself_be_seen_first(repository: Path) -> None:
     make_tree(repository, {"new.py": b"from orpo_compat import ORPOTrainer\n"})
     result = migrate(repository / "new.py", "--rollback", "--to", "trl", "--dry-run")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from codemods.edits import Edit, splice
 from codemods.findings import Finding
-from codemods.inventory import usages
+from codemods.inventory import usages, works_today
 from codemods.remaining import remaining, source_offset
 from codemods.reports.model import line_after, shown
 
@@ -67,6 +68,27 @@ def test_inventory_sees_imports_aliases_and_chains_but_no_homonyms() -> None:
         (6, "trl.experimental.orpo", "(module)"),
         (7, "trl.trainer.orpo_trainer", "*"),
     ]
+
+
+OLD, NEW = b"from trl import ORPOTrainer\n", b"from trl.experimental.orpo import ORPOConfig\n"
+LADDER = (
+    b"try:\n    from trl import ORPOTrainer\nexcept ImportError:\n    from trl.experimental.orpo import ORPOTrainer\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        (OLD, "TRL 0.8.2 to 0.28"),
+        (NEW, "TRL 0.26 and later"),
+        (OLD + NEW, "TRL 0.26 to 0.28"),
+        (LADDER, "TRL 0.8.2 and later"),
+        (LADDER + NEW, "TRL 0.26 and later"),
+        (b"from orpo_compat import ORPOTrainer\n", "any TRL release, or none"),
+    ],
+)
+def test_releases_on_which_all_of_a_files_imports_work(source: bytes, expected: str) -> None:
+    assert works_today(usages("a.py", source)) == expected
 
 
 def test_inventory_of_a_text_that_does_not_parse_is_empty() -> None:
