@@ -59,6 +59,7 @@ class PackedSteps(_Base):
 
     _packed: tuple[nn.Module, PackedPath | None] | None = None
     _take_off: Callable[[], None] | None = None
+    _stop_recomputing: Callable[[], None] | None = None
     _differentiates_early = False
 
     @property
@@ -86,6 +87,9 @@ class PackedSteps(_Base):
         if self._take_off is not None:
             self._take_off()
             self._take_off = None
+        if self._stop_recomputing is not None:
+            self._stop_recomputing()
+            self._stop_recomputing = None
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train as ``transformers.Trainer`` does, and leave the model with its own attention backend."""
@@ -173,13 +177,15 @@ class PackedSteps(_Base):
                 path.head_call.may_write_grad = False
 
     def _recompute_little(self, path: PackedPath, model: nn.Module) -> None:
-        """Turn plain gradient checkpointing into something cheaper where memory allows it.
+        """Recompute what costs little, whether gradient checkpointing is on (TRL's default) or off.
 
         Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say.
         """
-        if self.args.gradient_checkpointing and self.args.gradient_checkpointing_kwargs is None:
+        if self.args.gradient_checkpointing_kwargs is None:
             tokens = max(path.budget(self.args.device) or 0, 2 * (self.args.max_length or 512))
-            lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4)
+            changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4)
+            if changed and not self.args.gradient_checkpointing:
+                self._stop_recomputing = getattr(model, "gradient_checkpointing_disable", None)
 
     def _may_differentiate_early(self) -> bool:
         if self.args.nan_policy == "skip" or self.compute_loss_func is not None:

@@ -54,21 +54,25 @@ def is_selective(model: nn.Module) -> bool | None:
     return None
 
 
-def lighten(model: nn.Module, tokens: int, itemsize: int) -> None:
-    """Recompute less than whole layers where a pass of so many tokens leaves two thirds of the free memory free.
+def lighten(model: nn.Module, tokens: int, itemsize: int) -> bool:
+    """Recompute what lies between the products, rather than whole layers or nothing; say whether that is new.
 
-    On CUDA nothing is recomputed then; elsewhere what lies between the products is. (A compiled attention kernel
-    falls back to a dense one under the dispatch mode that the selective kind needs.)
+    Whole layers go on being recomputed where a pass of so many tokens would not leave two thirds of the free memory
+    free. On CUDA nothing is recomputed instead: a compiled attention kernel falls back to a dense one under the
+    dispatch mode that the selective kind needs.
     """
     enabled: Any = model
+    before = is_selective(model)
     on_cuda = next(model.parameters()).device.type == "cuda"
-    share = _EVERYTHING if on_cuda else 1
-    if is_selective(model) is not False or not fits_easily(model, share * tokens, itemsize):
-        return
+    if before or (on_cuda and before is None) or not getattr(model, "supports_gradient_checkpointing", False):
+        return False
+    if before is False and not fits_easily(model, (_EVERYTHING if on_cuda else 1) * tokens, itemsize):
+        return False
     if on_cuda:
         enabled.gradient_checkpointing_disable()
     else:
         enabled.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": selective})
+    return True
 
 
 def fits_easily(model: nn.Module, tokens: int, itemsize: int) -> bool:

@@ -122,9 +122,17 @@ def test_checkpointing_with_its_own_keywords_is_left_alone(tmp_path: Path) -> No
     assert is_selective(trainer.model) is False
 
 
-def test_without_checkpointing_nothing_is_recomputed(tmp_path: Path) -> None:
-    trainer = trainer_of(tmp_path, gradient_checkpointing=False)
+def test_without_checkpointing_whole_layers_are_never_recomputed(tmp_path: Path) -> None:
+    seen = []
+
+    class Own(ORPOTrainer):
+        def odds_ratio_loss(self, chosen: Tensor, rejected: Tensor) -> Any:  # type: ignore[override]
+            seen.append(is_selective(self.model))
+            return super().odds_ratio_loss(chosen, rejected)
+
+    trainer = trainer_of(tmp_path, Own, gradient_checkpointing=False)
     trainer.train()
+    assert seen == [True, True]
     assert is_selective(trainer.model) is None
 
 
