@@ -237,15 +237,16 @@ def _train(
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except NonFiniteLoss as error:
-        view.close()
         status, code = "not finite", ExitCode.FINDINGS
         recorder.append({"step": trainer.state.global_step, "incident": str(error)})
     except KeyboardInterrupt:
-        view.close()
+        view.close()  # before anything is said: the panel would write over it
         _wrap_up(this, "interrupted", time.monotonic() - begun, health)
         raise
     else:
         _save(this, trainer)
+    finally:
+        view.close()
     _wrap_up(this, status, time.monotonic() - begun, health)
     if status == "not finite" and this.main:
         this.console.print("The weights are not saved: an update with NaN would have spoilt them.", markup=False)
