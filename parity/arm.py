@@ -598,6 +598,8 @@ def construct(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any], fo
     spec = plan["spec"]
     trainer_class, config_class = find_trainer(job["trainer"])
     settings = dict(plan["settings"], output_dir=os.path.join(folder, "output"), **run.get("settings", {}))
+    for name in run.get("without", []):
+        settings.pop(name, None)
     config, refused = make_config(config_class, settings)
     transformers.set_seed(spec["seed"])
     attention = "eager" if run.get("perturb") == "eager" else spec["attention"]

@@ -111,7 +111,10 @@ def make_evidence(
             "rows": plan["rows"],
         },
         "arms": {
-            "theirs": _arm(theirs, outcome.request.reference.found_as),
+            "theirs": {
+                **_arm(theirs, outcome.request.reference.found_as),
+                "refused": sorted(outcome.theirs.start.get("refused", {})),
+            },
             "ours": {**_arm(ours_arm, "this installation"), "package_digest": package_digest()},
         },
         "thresholds": {**THRESHOLDS, "floor": outcome.floor.as_dict(), "floor_digest": outcome.floor.digest},

@@ -43,6 +43,16 @@ def first_line(content: dict[str, Any]) -> str:
     )
 
 
+def notes_of(content: dict[str, Any]) -> list[str]:
+    """Return what was scaled or left out, in sentences."""
+    notes = list(content["question"]["spec"]["notes"])
+    refused = content["arms"]["theirs"].get("refused")
+    if refused:
+        release = content["arms"]["theirs"]["versions"]["trl"]
+        notes.append(f"TRL {release} has no {', '.join(refused)}; left out of both arms")
+    return notes
+
+
 def steps_table(content: dict[str, Any], path: str) -> Table:
     """Return the table of every step: theirs, ours, difference."""
     theirs, ours = content["series"]["theirs"], content["series"]["ours"][path]
@@ -133,7 +143,7 @@ def make_report(content: dict[str, Any], *, short: bool = False) -> Group:
     """Return the whole report of an evidence file; ``short`` leaves out the table of steps."""
     conclusion = content["conclusion"]
     parts: list[RenderableType] = [Text(first_line(content), style="bold")]
-    parts += [Text(note, style="yellow") for note in content["question"]["spec"]["notes"]]
+    parts += [Text(note, style="yellow") for note in notes_of(content)]
     if not short:
         parts += [steps_table(content, path) for path in list(content["series"]["ours"])[:1]]
         parts += [stages_table(content)]

@@ -13,7 +13,7 @@ from typing import Any
 
 from parity.charts import bars, curves, differences
 from parity.compare import scale_of
-from parity.report import first_line, mebibytes, number
+from parity.report import first_line, mebibytes, notes_of, number
 from parity.series import QUANTITIES
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -177,7 +177,7 @@ def make_html(content: dict[str, Any]) -> str:
         conclusion=content["conclusion"],
         advice=_ADVICE[content["conclusion"]["verdict"]],
         first_line=first_line(content),
-        notes=question["spec"]["notes"],
+        notes=notes_of(content),
         judgements=[{"rows": [], **item} for item in content["judgements"]],
         paths=list(content["series"]["ours"]),
         palette=PALETTE,

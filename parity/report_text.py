@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from parity.report import first_line, mebibytes, number
+from parity.report import first_line, mebibytes, notes_of, number
 from parity.series import QUANTITIES
 
 _PLAIN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "`": "'"})
@@ -26,9 +26,9 @@ def _table(*headings: str) -> list[str]:
 
 def make_markdown(content: dict[str, Any]) -> str:
     """Return the report as Markdown."""
-    conclusion, question = content["conclusion"], content["question"]
+    conclusion = content["conclusion"]
     lines = [f"## Parity: {conclusion['verdict']}", "", cell(conclusion["headline"]), "", cell(first_line(content)), ""]
-    lines += [f"> {cell(note)}" for note in question["spec"]["notes"]]
+    lines += [f"> {cell(note)}" for note in notes_of(content)]
     lines += ["", *_table("path", "verdict", "what it rests on")]
     lines += [_row(item["path"], item["verdict"], item["headline"]) for item in content["judgements"]]
     for item in content["judgements"]:

@@ -160,6 +160,8 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     python = request.reference.python
     theirs_folder = run("theirs", python, request.theirs, [{"name": "base"}])
     theirs = read_trace(theirs_folder / "base")
+    # A setting that this release of TRL does not have is part of neither arm's question.
+    runs = [{**item, "without": sorted(theirs.start["refused"])} for item in runs]
     floor_folder = run("floor", python, request.theirs, floor_runs(request.spec))
     floor = measure_floor(theirs, floor_folder, request.spec)
     frozen = time.time()

@@ -61,6 +61,12 @@ def test_hostile_text_anywhere_in_the_evidence_stays_text(tmp_path):
     assert "onerror" not in {name for _, attributes in _elements(page) for name in attributes}
 
 
+def test_what_theirs_does_not_know_is_said(tmp_path):
+    content = sample_evidence(tmp_path)
+    content["arms"]["theirs"]["refused"] = ["max_prompt_length"]
+    assert "TRL 1.16.0 has no max_prompt_length; left out of both arms" in make_html(content)
+
+
 def test_every_drawn_point_carries_its_value():
     svg = curves("loss", [1.0, 2.5], {"default": [1.0, 2.25]}, [0.1, 0.1])
     values = [attributes["data-value"] for tag, attributes in _elements(svg) if tag == "circle"]
