@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orpo_compat
 from orpo_compat.cli.console import say
 from orpo_compat.cli.exit_codes import ExitCode
-from orpo_compat.cli.migrate_forward import finish, recover
+from orpo_compat.cli.migrate_forward import finish, recover, undoable
 from orpo_compat.cli.migrate_options import Home, Request
 from orpo_compat.cli.target import Target
 
@@ -73,7 +73,8 @@ def _roll_back(journal: Journal, request: Request, where: Target) -> int:
     if request.writes:
         check_writable(journal.root, [file.path for file in plan.files])
         check_space(journal.root, plan.files)
-        switch.take_back(journal, plan, standing, partly=bool(where.only))
+        with undoable():
+            switch.take_back(journal, plan, standing, partly=bool(where.only))
     return finish(_report(journal, plan, standing, request), request)
 
 
@@ -113,7 +114,7 @@ def _reverse(request: Request, where: Target, plan: Plan, target: str) -> int:
         preflight.check(plan, allow_dirty=request.allow_dirty)
         journal = Journal(where.root)
         journal.prepare()
-        with exclusive(journal.lock):
+        with exclusive(journal.lock), undoable():
             switch.write(journal, plan.files, kind="reverse", gate={})
     code = ExitCode.FINDINGS if plan.open_findings() else ExitCode.DONE
     if request.check and plan.files:

@@ -138,20 +138,24 @@ def _agreed(plan: Plan, request: Request) -> bool:
 
 
 @contextlib.contextmanager
-def _term_interrupts() -> Iterator[None]:
-    """Let SIGTERM undo a half-written run as Ctrl-C does."""
+def undoable() -> Iterator[None]:
+    """Let SIGTERM undo a half-written run as Ctrl-C does, and let no second signal disturb the undoing."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
     def interrupt(number: int, frame: object) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
         raise KeyboardInterrupt
 
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread may set handlers; the next command recovers then
         return
-    before = signal.signal(signal.SIGTERM, interrupt)
+    before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in zip(numbers, before, strict=True):
+            signal.signal(number, handler)
 
 
 def switch(request: Request, where: Target, gate: Gate = judge) -> int:
@@ -186,7 +190,7 @@ def _write(journal: Journal, plan: Plan, request: Request, gate: Gate) -> tuple[
     with exclusive(journal.lock):
         word = {"skipped": "--no-verify"} if request.no_verify else gate(plan.root, request)
         preflight.check(plan, allow_dirty=request.allow_dirty)  # the gate takes minutes: look again
-        with _term_interrupts():
+        with undoable():
             return switching.write(journal, plan.files, kind="migrate", gate=word), word
 
 
