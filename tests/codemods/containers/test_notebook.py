@@ -44,7 +44,7 @@ def without_sources(text: bytes) -> Any:
 
 BEFORE = [
     "!pip install -q datasets\n%load_ext autoreload\nfrom trl import ORPOConfig, ORPOTrainer, setup_chat_format",
-    "# größe: \u4f60\u597d \U0001f600 \"quoted\" \\ back\\slash\nargs = ORPOConfig(output_dir='a\\tb')\n",
+    "# gr\u00f6\u00dfe: \u4f60\u597d \U0001f600 \"quoted\" \\ back\\slash\nargs = ORPOConfig(output_dir='a\\tb')\n",
     "import trl\nprint(trl.__version__)\nt = trl.ORPOTrainer(args=args)",
 ]
 AFTER = [
