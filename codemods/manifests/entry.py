@@ -97,6 +97,7 @@ def swap_entries(source: bytes, entries: Sequence[Entry], swap: Swap) -> list[tu
     """The edits that carry out `swap` on every list, each with the entry it is about, in file order."""
     edits: list[tuple[Edit, Entry]] = []
     given: set[tuple[str, bytes]] = set()
+    unconditional = {entry.label for entry in entries if entry.name == swap.held and ";" not in entry.text}
     has_gained = {entry.label for entry in entries if entry.name == swap.gained}
     for entry in entries:
         if entry.name != swap.held or entry.fixed:
@@ -106,7 +107,7 @@ def swap_entries(source: bytes, entries: Sequence[Entry], swap: Swap) -> list[tu
                 edits += ((edit, entry) for edit in _cut(source, entry))
             continue
         written = _spelled(entry, swap)
-        again = (entry.label, written) in given
+        again = (entry.label, written) in given or (";" in entry.text and entry.label in unconditional)
         given.add((entry.label, written))
         if entry.label in has_gained or again:
             if swap.drop:

@@ -93,6 +93,12 @@ def test_files_that_do_not_list_trl_pass_in_silence(text: str) -> None:
     assert codes(done) == []
 
 
+def test_one_unconditional_line_serves_all_conditions() -> None:
+    twice = b"trl==0.9 ; python_version<'3.10'\ntrl>=0.8\n"
+    assert rewritten("requirements.txt", twice, ADD).result == twice + b"orpo-compat>=0.1\n"
+    assert rewritten("requirements.txt", twice, DROP).result == b"orpo-compat>=0.1\n"
+
+
 def test_a_list_that_has_both_stays() -> None:
     text = b"orpo_compat\ntrl>=0.8\n"
     assert not rewritten("requirements.txt", text, ADD).changed
