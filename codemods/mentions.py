@@ -35,7 +35,9 @@ def _patterns(root: str) -> _Patterns:
     names = rb"(?:ORPOTrainer|ORPOConfig|orpo_trainer|orpo_config)"
     dotted = rb"(?<![\w.])" + name + rb"(?:\.\w+)*\." + names + rb"\b"
     package = rb"(?<![\w.])" + name + rb"\.experimental\.orpo\b"
-    imports = rb"\bfrom\s+" + name + rb"(?:\.\w+)*\s+import\s[\s(\\]*[^()#;:]{0,400}?\b(?:" + names + rb"|orpo)\b"
+    start = rb"\bfrom\s+" + name + rb"(?:\.\w+)*\s+import\b"
+    listed = rb"(?:[ \t]*\([^()]{0,600}?|(?:[^()#;:\r\n\\]|\\\r?\n){1,400}?)\b(?:" + names + rb"|orpo)\b"
+    imports = start + listed
     orpo = rb"\borpo[ _-]?(?:trainer|config)\b"
     package_word = rb"(?<![\w.])" + name + rb"\b"
     prose = (package_word + rb"[^\r\n]{0,200}?" + orpo, orpo + rb"[^\r\n]{0,200}?" + package_word)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from codemods.context import Context, callee, literal
+from codemods.facts import StringFact
 from codemods.references import Group, Reference
 
 RULE_CODE = "OC002"
@@ -115,4 +116,13 @@ class ModuleUses:
             call = self.context.syntax.parents.get(parent) if isinstance(parent, cst.Arg) else None
             if ">>>" in value or (isinstance(call, cst.Call) and callee(call) in {"eval", "exec"}):
                 return True
+            if self._is_unread_type(fact):
+                return True
         return False
+
+    def _is_unread_type(self, fact: StringFact) -> bool:
+        """Whether the string may be a type whose names are not rewritten: one in quotes within quotes, or an alias."""
+        if fact.annotation:
+            start, end = self.context.syntax.span(fact.node)
+            return not any(start < one.start < end for one in self.group.references)
+        return isinstance(self.context.syntax.parents.get(fact.node), cst.Index)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import codecs
 import io
 import re
+import subprocess
+import sys
 import tokenize
 from collections import Counter
 from pathlib import Path
@@ -160,6 +162,17 @@ def test_a_file_that_says_not_both_words_is_the_same_object(source: bytes) -> No
 def test_a_broken_line_is_named() -> None:
     done = rewrite(b"import os\n\nfrom trl import ORPOTrainer\nx = = 1\n")
     assert [(finding.code, finding.line) for finding in done.findings] == [("OC115", 4)]
+
+
+def test_libcst_is_loaded_by_the_first_file_that_matters_and_no_earlier() -> None:
+    program = (
+        "import sys\nfrom codemods.rewrite import rewrite\nfrom codemods.options import Options\n"
+        "rewrite(b'import os')\nrewrite(b'from trl import SFTTrainer\\nclass ORPOTrainer: ...')\n"
+        "assert 'libcst' not in sys.modules\n"
+        "rewrite(b'from trl import ORPOTrainer')\nassert 'libcst' in sys.modules\n"
+    )
+    root = Path(orpo_compat.__file__).parents[1]
+    subprocess.run([sys.executable, "-c", program], check=True, cwd=root)
 
 
 @pytest.mark.slow

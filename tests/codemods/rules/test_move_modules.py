@@ -185,6 +185,15 @@ def test_types_written_as_strings_are_uses(before: str, after: str) -> None:
     check_rewrites(before, after)
 
 
+@pytest.mark.parametrize("kept", ["def f(a: \"Opt['trl.ORPOConfig']\"): ...", "T = Union['trl.ORPOConfig', None]"])
+def test_a_type_that_is_not_rewritten_keeps_its_import(kept: str) -> None:
+    check_rewrites(
+        f"import trl\n{kept}\nx = trl.ORPOConfig\n",
+        f"import trl\nimport orpo_compat\n{kept}\nx = orpo_compat.ORPOConfig\n",
+        "OC103",
+    )
+
+
 def test_a_literal_type_is_text_and_reported() -> None:
     check_refuses("import trl\nfrom typing import Literal\nx: Literal['trl.ORPOConfig']\n", "OC103")
 
