@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from huggingface_hub import ModelCard
 from peft import LoraConfig
 
 from orpo_compat import ORPOConfig, ORPOTrainer
-from orpo_compat.model_card import CardFacts, hub_datasets, last_evaluation, render_card, replaceable
+from orpo_compat.model_card import CardFacts, base_model, hub_datasets, last_evaluation, render_card, replaceable
 from tests.conftest import tiny_llama
 
 FACTS = CardFacts(
@@ -147,6 +148,32 @@ def test_a_card_that_a_person_changed_is_theirs() -> None:
     assert replaceable(text.replace("# bird", "# My bird")) is None
     assert replaceable(text + "\nMore by me.\n") is None
     assert replaceable("---\ntags: []\n---\n" + text) is None
+
+
+def test_a_changed_card_is_theirs_even_if_it_carries_a_librarys_tag() -> None:
+    text = render_card(replace(FACTS, tags=("generated_from_trainer",)))
+    assert replaceable(text) is not None
+    assert replaceable(text.replace("# bird", "# My bird")) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "adapters", "expected"),
+    [
+        ("org/base", None, "org/base"),
+        ("gpt2", None, "gpt2"),
+        ("", None, None),
+        ("here/model", None, None),
+        ("/somewhere/model", None, None),
+        ("", {"default": SimpleNamespace(base_model_name_or_path="org/base")}, "org/base"),
+        ("org/base", {"default": SimpleNamespace(base_model_name_or_path=None)}, "org/base"),
+    ],
+)
+def test_a_base_model_is_named_only_if_it_is_on_the_hub(
+    name: str, adapters: Any, expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here" / "model").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    assert base_model(SimpleNamespace(config=SimpleNamespace(_name_or_path=name)), adapters) == expected
 
 
 @pytest.mark.parametrize(
