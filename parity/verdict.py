@@ -265,6 +265,8 @@ def _amount(measure: Measure, ratio: float) -> str:
 
 
 def _describe(divergence: Divergence) -> str:
+    if divergence.stage == "batch" and divergence.problem == "unequal":
+        return f"micro-batch {divergence.micro} holds other tokens or labels"
     if divergence.problem:
         return f"{divergence.name}, {divergence.problem}"
     return f"{divergence.name}, theirs {divergence.theirs:.8g}, ours {divergence.ours:.8g}"
