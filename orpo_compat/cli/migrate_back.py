@@ -6,6 +6,7 @@ The journal is asked first, because only it knows the bytes. Without one, names 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orpo_compat
@@ -91,7 +92,21 @@ def _report(journal: Journal, plan: RollbackPlan, standing: list[Run], request: 
     return Report("rollback", request.mode, orpo_compat.__version__, shown, int(code), how=how)
 
 
+def _journals_below(root: Path) -> list[Path]:
+    """Folders up to three levels down that keep a journal with a migration in force."""
+    from codemods.journal import Journal
+
+    homes = [home for depth in ("*", "*/*", "*/*/*") for home in root.glob(f"{depth}/.orpo-compat")]
+    return sorted(home.parent for home in homes if Journal(home.parent).standing())
+
+
 def _without_journal(request: Request, where: Target) -> int:
+    below = _journals_below(where.root) if request.to is None else []
+    if below:
+        say(f"no journal in {where.root}, but further down; roll back there:")
+        for folder in below:
+            say(f"  orpo-compat migrate {folder} --rollback")
+        return ExitCode.FINDINGS
     plan, target = _reverse_plan(request, where)
     if request.to is None:
         if not plan.files:

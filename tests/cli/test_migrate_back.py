@@ -144,6 +144,16 @@ def test_a_file_finds_the_journal_of_the_folder_it_was_switched_in(repository: P
     assert contents(repository)["pkg/deep.py"] == SWITCHED["pkg/deep.py"]
 
 
+def test_a_journal_further_down_is_pointed_at(repository: Path) -> None:
+    migrate(repository / "pkg", "--no-verify")
+    result = migrate(repository, "--rollback")
+    assert result.exit_code == 3
+    assert f"orpo-compat migrate {repository / 'pkg'} --rollback" in result.stderr
+    migrate(repository / "pkg", "--rollback")
+    assert migrate(repository, "--rollback").exit_code == 0
+    assert contents(repository) == PLAIN
+
+
 def test_a_tampered_journal_is_an_error_in_one_line(repository: Path) -> None:
     migrate(repository, "--no-verify")
     (plan,) = (repository / ".orpo-compat/runs").glob("*/plan.json")
