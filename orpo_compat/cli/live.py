@@ -159,5 +159,6 @@ class RunView(TrainerCallback):  # type: ignore[misc, unused-ignore]
             bars = Text(sparkline(values, max(8, inner - 40)), style="cyan", no_wrap=True)
             curves.add_row(label, f"{values[-1]:.4g}", bars, f"eval {held[-1]:.4g}" if held else "")
         foot = Text(f"{self.tokens_per_second:,.0f} tokens/s   {memory_used()}", style="dim")
-        bar = ProgressBar(total=max(1, state.max_steps), completed=state.global_step, width=inner)
+        bar = Table.grid()  # a bare ProgressBar does not end its line
+        bar.add_row(ProgressBar(total=max(1, state.max_steps), completed=state.global_step, width=inner))
         return Panel(Group(head, bar, curves, foot), title=self.title, title_align="left", width=inner + 4)

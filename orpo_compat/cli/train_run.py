@@ -288,8 +288,8 @@ def _wrap_up(this: Run, status: str, seconds: float, health: HealthCallback | No
     pictures = save_plots(history, this.folder / "plots") if this.settings.plots else []
     page = write_report(this.folder, history, this.record, curves=this.settings.plots)
     this.console.print(f"{status} after {seconds:.1f} s; {this.folder}/", markup=False)
-    told = [f"report {page.name}", f"{len(pictures)} plots in plots/", RUN_FILE, METRICS_FILE]
-    this.console.print(f"  {', '.join(told)}", style="dim", markup=False)
+    drawn = [f"{len(pictures)} plots in plots/"] if pictures else []
+    this.console.print(f"  {', '.join([page.name, *drawn, RUN_FILE, METRICS_FILE])}", style="dim", markup=False)
 
 
 def final_metrics(history: History) -> dict[str, dict[str, float]]:
