@@ -11,7 +11,6 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from statistics import median
 from typing import Any
 
 from parity.compare import Measure
@@ -20,6 +19,9 @@ from parity.spec import digest_json
 EPSILON = {"float32": 2.0**-23, "bfloat16": 2.0**-7}
 LEAST = 8
 """The floor is never below so many units of rounding, whatever was measured."""
+
+NO_ROUNDING = 100
+"""A perturbation that moves a loss of step 0 by more than so many least floors is not the same function."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Floor:
     by_name: dict[str, list[float]]
     """``stage|name`` to the largest distance up to and including each step."""
     by_stage: dict[str, list[float]]
-    """The median over a stage's names: the floor of a name that no perturbation moved."""
+    """The upper quartile over a stage's names: a few perturbations are a small sample of what rounding does to one."""
     perturbations: dict[str, str]
     """What was tried and how far the weights moved, or why it could not be tried."""
     rerun_identical: bool
@@ -82,6 +84,9 @@ def make_floor(
     rerun_identical = False
     for name, measures in runs.items():
         seen = list(measures)
+        if moved := _not_rounding(seen, dtype):
+            said[name] = f"left out: for this trainer it is another function ({moved})"
+            continue
         finite = [measure for measure in seen if math.isfinite(measure.distance)]
         for measure in finite:
             series = largest[f"{measure.stage}|{measure.name}"]
@@ -95,6 +100,18 @@ def make_floor(
     return Floor(dtype, by_name, _by_stage(by_name, num_steps), said, rerun_identical)
 
 
+def _not_rounding(measures: list[Measure], dtype: str) -> str:
+    """Return why a perturbation is no rounding, or an empty text.
+
+    Before any optimizer step the same function gives the same losses but for rounding. TRL 0.8, for one, counts padding
+    in its NLL: there, rows without padding are another function, and a floor made of them would excuse anything.
+    """
+    limit = NO_ROUNDING * LEAST * EPSILON[dtype]
+    early = [m for m in measures if m.step == 0 and m.micro >= 0 and m.stage in ("logps", "nll", "loss")]
+    worst = max((m for m in early if math.isfinite(m.distance)), key=lambda m: m.distance, default=None)
+    return f"{worst.name} moved by {worst.distance:.1e}" if worst is not None and worst.distance > limit else ""
+
+
 def _running_maximum(series: list[float]) -> list[float]:
     for index in range(1, len(series)):
         series[index] = max(series[index], series[index - 1])
@@ -106,6 +123,10 @@ def _by_stage(by_name: Mapping[str, list[float]], num_steps: int) -> dict[str, l
     for key, series in by_name.items():
         grouped[key.split("|", 1)[0]].append(series)
     return {
-        stage: [median(series[index] for series in all_series) for index in range(num_steps + 1)]
+        stage: [_upper_quartile([series[index] for series in all_series]) for index in range(num_steps + 1)]
         for stage, all_series in sorted(grouped.items())
     }
+
+
+def _upper_quartile(values: list[float]) -> float:
+    return sorted(values)[(3 * len(values)) // 4] if len(values) > 1 else values[0]

@@ -36,9 +36,20 @@ def test_a_later_floor_does_not_excuse_an_earlier_step():
     assert floor.at(_measure(1, 0)) == LEAST * EPSILON["float32"]
 
 
-def test_a_tensor_that_nothing_moved_has_the_floor_of_its_stage():
-    run = [_measure(0, 1e-3, "weight/a"), _measure(0, 3e-3, "weight/b"), _measure(0, 2e-3, "weight/c")]
-    assert _floor(run).at(_measure(0, 0, "weight/unseen")) == 2e-3
+def test_a_tensor_that_nothing_moved_has_the_upper_quartile_of_its_stage():
+    run = [_measure(0, distance * 1e-3, f"weight/{distance}") for distance in (4, 1, 3, 2)]
+    assert _floor(run).at(_measure(0, 0, "weight/unseen")) == 4e-3
+    run += [_measure(0, 5e-3, "weight/5"), _measure(0, 6e-3, "weight/6"), _measure(0, 7e-3, "weight/7")]
+    assert _floor(run).at(_measure(0, 0, "weight/unseen")) == 6e-3
+
+
+def test_a_perturbation_that_is_another_function_is_left_out_and_said():
+    honest = [Measure(0, 0, "nll", "nll_loss", 1e-7), _measure(1, 1e-6)]
+    other = [Measure(0, 0, "nll", "nll_loss", 2e-3), _measure(1, 1e-1)]
+    floor = make_floor({"nudge": honest, "rows": other}, dtype="float32", num_steps=1, skipped={})
+    assert floor.at(_measure(1, 0)) == 1e-6
+    assert "another function (nll_loss moved by 2.0e-03)" in floor.perturbations["rows"]
+    assert "weights moved" in floor.perturbations["nudge"]
 
 
 def test_bit_equal_reruns_still_allow_rounding():
