@@ -62,6 +62,9 @@ _GROUPS: dict[str, tuple[str, ...]] = {
 }
 """Panels in the order of help; a field belongs to the first one that has its name or the start of it."""
 
+_HINTS = typing.get_type_hints(ORPOConfig)
+# Not `field.type`: an HfArgumentParser narrows those in place, and then a test's order would decide what is written.
+
 
 def describe() -> list[dict[str, str]]:
     """Describe every field that is an option, panel by panel."""
@@ -73,7 +76,7 @@ def describe() -> list[dict[str, str]]:
 def _describe(field: dataclasses.Field[Any]) -> dict[str, str]:
     return {
         "name": field.name,
-        "kind": _kind(field.type),
+        "kind": _kind(_HINTS[field.name]),
         "default": _default(field),
         "help": " ".join(str(field.metadata.get("help", "")).split()).replace("[", "\\["),
         "group": "" if field.name in DECLARED else _group(field.name),
