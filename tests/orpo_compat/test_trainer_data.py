@@ -153,7 +153,10 @@ def test_contradictions_are_refused_by_name(tmp_path: Path, tokenizer: Any, pair
         ORPOTrainer(tiny_llama(), {"output_dir": "x"}, **common)
 
 
-def test_plain_training_arguments_and_none_are_completed(tmp_path: Path, tokenizer: Any, pairs: Any) -> None:
+def test_plain_training_arguments_and_none_are_completed(
+    tmp_path: Path, tokenizer: Any, pairs: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)  # args=None writes to ./tmp_trainer, as transformers does
     args = TrainingArguments(output_dir=str(tmp_path), max_steps=1, report_to=[], use_cpu=True)
     trainer = ORPOTrainer(tiny_llama(), args, train_dataset=pairs, processing_class=tokenizer)
     trainer.train()
