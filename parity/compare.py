@@ -40,9 +40,9 @@ STAGES = (
 EXACT = frozenset({"tokens", "batch", "learning_rate", "optimizer"})
 """Stages without arithmetic noise: any difference counts."""
 
-# The share of a kind's overall norm below which a tensor's own norm is no scale to measure by (biases whose true
-# gradient is zero hold nothing but rounding).
-_NEGLIGIBLE = 1e-6
+# The share of a kind's overall norm below which a tensor's own norm is no scale to measure by. The rounding of a small
+# gradient is that of the larger ones it was computed with: relative to itself it may be three floors of nothing.
+_LEAST_SCALE = {"gradient": 0.3, "optimizer_state": 0.3, "weight": 1e-6}
 
 _STAGE_OF_METRIC = {"nll_loss": "nll", "log_odds_ratio": "log_odds", "log_odds_chosen": "log_odds"}
 _CLOCKS = ("runtime", "per_second", "epoch", "total_flos", "mem_")
@@ -221,7 +221,7 @@ def compare_tensors(step: int, theirs: Mapping[str, Any], ours: Mapping[str, Any
         norms = {name: float(tensor.double().norm()) for name, tensor in mine.items()}
         overall = math.sqrt(sum(norm * norm for norm in norms.values() if math.isfinite(norm)))
         for name in sorted(set(mine) & set(yours)):
-            yield _tensor(step, stage, name, mine[name], yours[name], norms[name], overall * _NEGLIGIBLE)
+            yield _tensor(step, stage, name, mine[name], yours[name], norms[name], overall * _LEAST_SCALE[stage])
 
 
 def _tensor(step: int, stage: str, name: str, theirs: Any, ours: Any, norm: float, least: float) -> Measure:
@@ -247,7 +247,7 @@ def compare_step(theirs: Step, ours: Step) -> Iterator[Measure]:
     for kind, norms in theirs.norms.items():
         stage = {"grad": "gradient", "weight": "weight"}.get(kind, "optimizer_state")
         mine, yours = norms, ours.norms.get(kind, {})
-        overall = math.sqrt(sum(norm * norm for norm in mine.values() if math.isfinite(norm))) * _NEGLIGIBLE
+        overall = math.sqrt(sum(norm * norm for norm in mine.values() if math.isfinite(norm))) * _LEAST_SCALE[stage]
         for name in sorted(set(mine) & set(yours)):
             yield _apart(step, -1, stage, f"norm of {kind}/{name}", mine[name], yours[name], overall)
 
