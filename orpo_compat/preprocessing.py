@@ -40,6 +40,11 @@ class DataReport:
         tally = Counter(flag.name.lower() for note in notes for flag in RowNote if flag and RowNote(note) & flag)  # type: ignore[union-attr]
         self.counts[name] = {"rows": len(notes), **tally}
 
+    @property
+    def touched(self) -> bool:
+        """Whether any row was trimmed or repaired."""
+        return any(len(counts) > 1 for counts in self.counts.values())
+
     def __str__(self) -> str:
         return "; ".join(
             f"{name}: " + ", ".join(f"{number} {what.replace('_', ' ')}" for what, number in counts.items())

@@ -143,7 +143,8 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, Trainer
         if callable(add_tags):
             add_tags(list(self._tag_names))
         if self.data_report.counts:
-            logger.info("orpo-compat read %s", self.data_report)
+            level = logging.WARNING if self.data_report.touched else logging.INFO
+            logger.log(level, "orpo-compat read %s", self.data_report)
 
     def _prepare_models(
         self, model: nn.Module | str | None, model_init: Any, config: ORPOConfig, peft_config: Any

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import tempfile
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def view(*, terminal: bool, width: int = 80, live: bool = True) -> tuple[RunView
 
 
 def play(shown: RunView, logs: list[dict[str, Any]]) -> None:
-    args, control = TrainingArguments(output_dir="unused", use_cpu=True, report_to="none"), TrainerControl()
+    args, control = TrainingArguments(output_dir=tempfile.mkdtemp(), use_cpu=True, report_to="none"), TrainerControl()
     state = TrainerState(max_steps=10, epoch=0.5, is_world_process_zero=True)
     shown.on_train_begin(args, state, control)
     for step, log in enumerate(logs, start=1):

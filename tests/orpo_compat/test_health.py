@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import random
+import tempfile
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -47,7 +48,7 @@ def train(
     data: Rows, *, steps: int = 60, model: Any = None, lora: Any = None, evals: Rows | None = None, **settings: Any
 ) -> tuple[ORPOTrainer, HealthCallback]:
     config = {
-        "output_dir": "unused",
+        "output_dir": tempfile.mkdtemp(),
         "max_steps": steps,
         "logging_steps": 1,
         "per_device_train_batch_size": 8,
@@ -159,7 +160,7 @@ def test_a_loss_that_is_not_divided_by_the_accumulation_steps_is_recognised() ->
 def test_memorised_random_labels_are_overfitting() -> None:
     labels = {"labels": "random"}
     history = history_of(
-        rows(16, **labels),
+        rows(8, **labels),
         evals=rows(40, seed=5, **labels),
         steps=120,
         eval_strategy="steps",

@@ -214,8 +214,11 @@ def batch_lengths(trainer: Any) -> list[list[int]]:
     ]
 
 
-def test_the_report_counts_what_was_trimmed(tmp_path: Path, tokenizer: Any, pairs: Any) -> None:
+def test_the_report_counts_what_was_trimmed(tmp_path: Path, tokenizer: Any, pairs: Any, caplog: Any) -> None:
+    run("ours", tmp_path, tiny_llama(), tokenizer, pairs)
+    assert "orpo-compat read" not in caplog.text
     result = run("ours", tmp_path, tiny_llama(), tokenizer, pairs, max_length=20)
+    assert caplog.text.count("orpo-compat read train: 8 rows") == 1
     lengths = [
         max(len(tokenizer(prompt + text)["input_ids"]) for text in texts) + 2
         for prompt, *texts in zip(*PAIRS.values(), strict=True)
