@@ -132,7 +132,7 @@ def _curve(axes: Any, series: Series, colour: str, label: str, *, dotted: bool) 
         axes.plot(series.steps, series.values, ":o", color=colour, markersize=4, linewidth=1.4, label=label)
         return
     smooth = [] if _is_exact(series) else _smoothed(series.values)
-    axes.plot(series.steps, series.values, color=colour, alpha=0.3, linewidth=0.9, label=None if smooth else label)
+    axes.plot(series.steps, series.values, color=colour, alpha=0.3, linewidth=0.9)
     axes.plot(series.steps, smooth or series.values, color=colour, linewidth=1.7, label=label)
 
 
