@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLOW ?= not slow
 
-.PHONY: demo test test-slow lint types check bench docs clean
+.PHONY: demo test test-slow lint types check bench docs site clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -41,6 +41,11 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m codemods.rules.table > docs/rules.md
 	$(BIN)/python -m orpo_compat.reference docs/config.md
+	$(BIN)/python -m orpo_compat.health > docs/troubleshooting.md
+
+# site/index.html opens from the disk, without the search. Every warning is an error.
+site: $(READY)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache
