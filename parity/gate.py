@@ -6,6 +6,7 @@ question; otherwise it makes new evidence. It knows nothing of source code.
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,8 +14,12 @@ from pathlib import Path
 
 from parity.errors import EvidenceInvalid
 from parity.reference import Reference, find_reference
+from parity.run import OURS
 from parity.spec import Spec
 from parity.verdict import Verdict
+
+OUR_CLASS = "orpo_compat.trainer:ORPOTrainer"
+"""What an arm that trained ours says it trained; a subclass says its own name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +33,16 @@ class GateResult:
     headline: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trainers:
+    """What each arm trains, as ``module:Class``, and the folders its modules are found in."""
+
+    ours: str = OURS
+    theirs: str = "trl"
+    ours_path: tuple[str, ...] = ()
+    theirs_path: tuple[str, ...] = ()
+
+
 def judge_switch(
     root: Path,
     *,
@@ -35,6 +50,7 @@ def judge_switch(
     reference_python: Path | None = None,
     evidence: Path | None = None,
     scenario: str = "base",
+    trainers: Trainers | None = None,
     report: Callable[[str], None],
 ) -> GateResult:
     """Judge whether the repository may switch from TRL's trainer to ours.
@@ -45,6 +61,8 @@ def judge_switch(
         reference_python: An interpreter with TRL.
         evidence: Evidence made earlier, used if it stands and fits.
         scenario: A name of ``scenarios.SCENARIOS``, or ``repo`` for the settings of the repository's call sites.
+        trainers: A repository's own subclass in each arm instead of the two trainers; evidence made earlier, which
+            speaks of the two trainers, is not used then.
         report: Told what happens, line by line.
 
     Raises:
@@ -65,11 +83,11 @@ def judge_switch(
     spec = around_defects(spec, reference.versions)
     for note in spec.notes:
         report(note)
-    if evidence is not None:
+    if evidence is not None and trainers is None:
         accepted = _accept(evidence, spec, reference, report)
         if accepted is not None:
             return accepted
-    return _make(spec, reference, evidence_dir, report)
+    return _make(spec, reference, evidence_dir, trainers or Trainers(), report)
 
 
 def _accept(file: Path, spec: Spec, reference: Reference, report: Callable[[str], None]) -> GateResult | None:
@@ -87,6 +105,8 @@ def _accept(file: Path, spec: Spec, reference: Reference, report: Callable[[str]
         then, now = arms["theirs"]["versions"].get(name), reference.versions.get(name)
         if then != now:
             problems.append(f"it speaks of {name} {then}, the reference here has {now}")
+    if arms["ours"]["trainer"] != OUR_CLASS:
+        problems.append(f"it speaks of {arms['ours']['trainer']}")
     if arms["ours"]["package_digest"] != package_digest():
         problems.append("orpo-compat has changed since")
     if question["spec_digest"] != spec.digest:
@@ -100,7 +120,9 @@ def _accept(file: Path, spec: Spec, reference: Reference, report: Callable[[str]
     return GateResult(checked.verdict, file, checked.content["seal"], checked.headline)
 
 
-def _make(spec: Spec, reference: Reference, evidence_dir: Path, report: Callable[[str], None]) -> GateResult:
+def _make(
+    spec: Spec, reference: Reference, evidence_dir: Path, trainers: Trainers, report: Callable[[str], None]
+) -> GateResult:
     from parity.evidence import make_evidence, write_evidence
     from parity.run import Request, run_parity
 
@@ -114,7 +136,8 @@ def _make(spec: Spec, reference: Reference, evidence_dir: Path, report: Callable
             said.add((arm, run))
             report(f"  {arm}: {run}")
 
-    outcome = run_parity(Request(spec=spec, reference=reference, folder=folder), progress)
+    asked = dataclasses.asdict(trainers)
+    outcome = run_parity(Request(spec=spec, reference=reference, folder=folder, **asked), progress)
     content = make_evidence(outcome)
     file = write_evidence(content, folder / "evidence.json", folder)
     report(f"{outcome.verdict.value}: {outcome.headline}")

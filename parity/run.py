@@ -46,6 +46,9 @@ class Request:
     """Copy theirs' state into ours after each step, so that one bad update stands alone."""
     ours: str = OURS
     theirs: str = "trl"
+    ours_path: tuple[str, ...] = ()
+    """Folders added to the module search path of our arm, for a trainer that a repository defines."""
+    theirs_path: tuple[str, ...] = ()
     silence: float = 300.0
 
 
@@ -152,23 +155,24 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
             f"resync needs whole tensors, and {request.spec.model} is traced by samples; use the tiny model"
         )
 
+    theirs_path, ours_path = list(request.theirs_path), [*request.ours_path, str(package_folder())]
+
     def run(arm: str, python: Path, trainer: str, runs: list[dict[str, Any]], **more: Any) -> Path:
         job = Job(arm, python, trainer, plan.file, folder / arm, runs, request.spec.threads, **more)
         tell = None if progress is None else lambda name, event: progress(arm, name, event)
         return run_arm(job, progress=tell, silence=request.silence)
 
     python = request.reference.python
-    theirs_folder = run("theirs", python, request.theirs, [{"name": "base"}])
+    theirs_folder = run("theirs", python, request.theirs, [{"name": "base"}], path=theirs_path)
     theirs = read_trace(theirs_folder / "base")
     # A setting that this release of TRL does not have is part of neither arm's question.
     runs = [{**item, "without": sorted(theirs.start["refused"])} for item in runs]
-    floor_folder = run("floor", python, request.theirs, floor_runs(request.spec))
+    floor_folder = run("floor", python, request.theirs, floor_runs(request.spec), path=theirs_path)
     floor = measure_floor(theirs, floor_folder, request.spec)
     frozen = time.time()
     mutants = str(Path(__file__).with_name("mutants.py")) if request.plant else None
     ours_started = time.time()
-    path = [str(package_folder())]
-    ours_folder = run("ours", Path(sys.executable), request.ours, runs, path=path, mutants=mutants)
+    ours_folder = run("ours", Path(sys.executable), request.ours, runs, path=ours_path, mutants=mutants)
     ours = {run_["name"]: read_trace(ours_folder / run_["name"]) for run_ in runs}
     arms = {arm: read_arm(folder / arm) for arm in ("theirs", "floor", "ours")}
     judgements = judge_all(theirs, ours, floor, arms["theirs"].versions)
