@@ -197,6 +197,7 @@ class PackedSteps(_Base):
     def _backward_from(self, terms: PairTerms) -> None:
         # The Trainer differentiates what compute_loss returns after dividing it like this.
         losses_B = self.odds_ratio_loss(terms.chosen_logps_B, terms.rejected_logps_B)[0]
-        loss = self.join_loss(terms, losses_B, "train") / self.current_gradient_accumulation_steps
+        micro_batches = 1 if self.loss_is_scaled_for_ga else self.current_gradient_accumulation_steps
+        loss = self.join_loss(terms, losses_B, "train") / micro_batches
         with torch.autocast(loss.device.type, enabled=False):
             self.accelerator.backward(loss)

@@ -54,18 +54,22 @@ def test_other_architectures_equal_trl(build: Any, tmp_path: Path, tokenizer: An
         assert ours.logs[0]["aux_loss"] > 0
 
 
-def split(size: int, accumulation: int, folder: Path, tokenizer: Any, normalization: str, packing: str) -> Any:
+def split(
+    size: int, accumulation: int, folder: Path, tokenizer: Any, normalization: str, packing: str, **more: Any
+) -> Any:
     data = Dataset.from_dict(PAIRS)
     return run(
-        "ours", folder, tiny_llama(), tokenizer, data, per_device_train_batch_size=size,
-        gradient_accumulation_steps=accumulation, max_steps=2, loss_normalization=normalization, packing=packing,
+        "ours", folder, tiny_llama(), tokenizer, data, per_device_train_batch_size=size, max_steps=2,
+        gradient_accumulation_steps=accumulation, loss_normalization=normalization, packing=packing, **more,
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("packing", ["never", "auto"])
 def test_the_global_mean_does_not_depend_on_how_a_batch_is_split(packing: str, tmp_path: Path, tokenizer: Any) -> None:
     whole, halves, single = (split(n, 8 // n, tmp_path, tokenizer, "global", packing) for n in (8, 2, 1))
-    for other in (halves, single):
+    # Two micro-batches of several passes each, all but the last differentiated as soon as they are computed.
+    passes = split(4, 2, tmp_path, tokenizer, "global", packing, tokens_per_pass=64)
+    for other in (halves, single, passes):
         assert [log["loss"] for log in other.logs[:2]] == pytest.approx(
             [log["loss"] for log in whole.logs[:2]], rel=1e-5
         )
