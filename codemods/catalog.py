@@ -83,18 +83,37 @@ GONE_FROM_TRL: Mapping[str, tuple[str, str]] = {
 }
 
 _THIRD_PARTY = """
-    Accelerator Any AutoModelForCausalLM AutoTokenizer BaseImageProcessor Callable DataCollator DataLoader
-    Dataset Dict EvalLoopOutput EvalPrediction F FeatureExtractionMixin List Literal Optional PartialState
-    Path PeftConfig PeftModel PreTrainedModel PreTrainedTokenizer PreTrainedTokenizerBase ProcessorMixin
-    TYPE_CHECKING Trainer TrainerCallback Tuple Union Version amp autocast contextmanager deepcopy defaultdict
-    get_logger get_peft_model global_then_local_main_first inspect is_comet_available is_deepspeed_available
-    is_peft_available is_peft_model is_torch_fx_proxy is_torch_xla_available is_torchvision_available
-    is_wandb_available logger logging nn np nullcontext os pd prepare_model_for_kbit_training random set_seed
-    textwrap torch transformers version wandb warnings wraps xm
+    typing: Any Callable Dict List Literal Optional TYPE_CHECKING Tuple Union
+    torch: DataLoader F amp autocast is_torch_fx_proxy nn torch xm
+    transformers: AutoModelForCausalLM AutoTokenizer BaseImageProcessor DataCollator EvalLoopOutput EvalPrediction
+    transformers: FeatureExtractionMixin PreTrainedModel PreTrainedTokenizer PreTrainedTokenizerBase ProcessorMixin
+    transformers: Trainer TrainerCallback is_comet_available is_torch_fx_proxy is_torch_xla_available set_seed
+    transformers: is_torchvision_available is_wandb_available logger logging transformers
+    accelerate: Accelerator PartialState get_logger is_deepspeed_available
+    datasets: Dataset
+    peft: PeftConfig PeftModel get_peft_model is_peft_available is_peft_model prepare_model_for_kbit_training
+    trl: global_then_local_main_first is_peft_available
+    packaging: Version version
+    contextlib: contextmanager nullcontext
+    copy: deepcopy
+    collections: defaultdict
+    functools: wraps
+    pathlib: Path
+    numpy: np
+    pandas: pd
+    inspect: inspect
+    os: os
+    random: random
+    textwrap: textwrap
+    wandb: wandb
+    warnings: warnings
 """
 
-#: Other names a star import of the old trainer module brought along.
-THIRD_PARTY = frozenset(_THIRD_PARTY.split())
+#: Other names a star import of the old trainer module brought along, with the libraries they come from.
+THIRD_PARTY: Mapping[str, frozenset[str]] = {
+    name: frozenset(line.split(":")[0].strip() for line in _THIRD_PARTY.splitlines() if name in line.split()[1:])
+    for name in {name for line in _THIRD_PARTY.splitlines() for name in line.split()[1:]}
+}
 
 
 @dataclass(frozen=True)

@@ -39,11 +39,14 @@ class StatementPlan:
     actions: dict[cst.ImportAlias, Action] = field(default_factory=dict)
     add_import: bool = False
     rule: str = "OC001"
+    written_out: tuple[Sequence[str], Sequence[str]] | None = None
+    """Of a star: the names that come from the target, and those that still come from the module."""
 
     @property
     def changes(self) -> bool:
         """Whether there is anything to do."""
-        return self.add_import or any(action is not Action.STAY for action in self.actions.values())
+        decided = any(action is not Action.STAY for action in self.actions.values())
+        return self.add_import or self.written_out is not None or decided
 
 
 class Unplaceable(Exception):
@@ -76,7 +79,9 @@ class _Placement:
         holder = syntax.parents[plan.node]
         assert isinstance(holder, (cst.SimpleStatementLine, cst.SimpleStatementSuite))
         only = len(holder.body) == 1 and isinstance(plan.node.semicolon, cst.MaybeSentinel)
-        self.owns_line = only and isinstance(holder, cst.SimpleStatementLine)
+        # A backslash after the statement joins the next line to it: nothing can begin there.
+        joined = self.source.utf8[self.end : self.line_end].rstrip().endswith(b"\\")
+        self.owns_line = only and isinstance(holder, cst.SimpleStatementLine) and not joined
         self.lazy = "lazy " if isinstance(plan.node, (cst.LazyImport, cst.LazyImportFrom)) else ""
 
     def changes(self) -> list[Change]:
@@ -94,6 +99,8 @@ class _Placement:
         stay = [one for one in names if one.action is Action.STAY]
         assert node.module is not None
         token: Change = (*self.syntax.span(node.module), self.target)
+        if self.plan.written_out is not None:
+            return self._written_out(node, token, *self.plan.written_out)
         if stay and not moved and not swapped:
             return self._after([self._import()])
         if not stay and not swapped:
@@ -108,6 +115,13 @@ class _Placement:
         new += self._imports(swapped)
         changes = [(first, last, "") for first, last in cut.deletions]
         return [*([] if stay else [token]), *changes, *self._after(new, cut if not moved or not stay else None)]
+
+    def _written_out(self, node: FromImport, token: Change, come: Sequence[str], stay: Sequence[str]) -> list[Change]:
+        """A star becomes names; what still comes from the module keeps the statement."""
+        star = self.syntax.span(node.names)  # type: ignore[arg-type]  # a star is a node
+        if not stay:
+            return [token, (*star, ", ".join(come))]
+        return [(*star, ", ".join(stay)), *self._after([f"{self.lazy}from {self.target} import {', '.join(come)}"])]
 
     def _name(self, alias: cst.ImportAlias) -> Name:
         start, end = self.syntax.span(alias)

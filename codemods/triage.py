@@ -53,7 +53,7 @@ def worth_parsing(text: str, utf8: bytes, move: Move) -> bool:
     for node in ast.walk(tree):
         if _leads_to_orpo(node, move):
             return True
-        speaks_of_trl = speaks_of_trl or _WORD.search(_text(node)) is not None
+        speaks_of_trl = speaks_of_trl or _WORD.search(_text(node)) is not None or _imports_from(node, move)
         reads_orpo = reads_orpo or any(name in _name(node) for name in CLASSES)
     return speaks_of_trl and reads_orpo
 
@@ -61,16 +61,24 @@ def worth_parsing(text: str, utf8: bytes, move: Move) -> bool:
 def _leads_to_orpo(node: ast.AST, move: Move) -> bool:
     """Whether the node by itself is about ORPO: an import, or ``loss_type="orpo"``."""
     if isinstance(node, ast.Import):
-        return any(alias.name.partition(".")[0] == move.source_root for alias in node.names)
+        return any(_root(alias.name) == move.source_root for alias in node.names)
     if isinstance(node, ast.ImportFrom):
         module = node.module or ""
-        if node.level or module.partition(".")[0] != move.source_root:
+        if not _imports_from(node, move):
             return False
         paths = {f"{module}.{alias.name}" for alias in node.names}
         return module in move.modules or any(
             path in move.packages or move.moves(path) or path.endswith(".*") for path in paths
         )
     return isinstance(node, ast.keyword) and node.arg == "loss_type"
+
+
+def _imports_from(node: ast.AST, move: Move) -> bool:
+    return isinstance(node, ast.ImportFrom) and not node.level and _root(node.module) == move.source_root
+
+
+def _root(module: str | None) -> str:
+    return (module or "").partition(".")[0]
 
 
 def _text(node: ast.AST) -> str:

@@ -38,15 +38,43 @@ def apply(context: Context) -> None:
         modules = [value for value in values if value is not None and value in context.move.packages]
         loads = callee(call).rpartition(".")[2] in LOADERS
         names_class = any(value in CLASSES for value in values)
-        if modules and (loads or names_class) and _reads_orpo(context, call, modules, names_class):
+        if not modules:
+            continue
+        if _reads_orpo(context, call, modules, names_class) if loads or names_class else _is_read(context, call):
             context.report(
                 "OC102",
                 call,
                 f"A string names the module: {_code(context, call)}.",
                 f"Load {context.move.target} there, which has both classes.",
             )
-            for start in _reads(context, call):
-                context.report("OC102", start, "This reads from a module named by a string; it stays.", "See above.")
+            _report_reads(context, call)
+    _report_loaded(context)
+
+
+def _report_reads(context: Context, loaded: cst.BaseExpression) -> None:
+    for start in _reads(context, loaded):
+        context.report("OC102", start, "This reads from a module named by a string; it stays.", "See above.")
+
+
+def _report_loaded(context: Context) -> None:
+    """``sys.modules["trl"]``, where a class is read from it."""
+    for fact in context.survey.strings:
+        index = context.syntax.parents.get(fact.node)
+        element = context.syntax.parents.get(index) if isinstance(index, cst.Index) else None
+        entry = context.syntax.parents.get(element) if isinstance(element, cst.SubscriptElement) else None
+        if not isinstance(entry, cst.Subscript) or literal(fact.node) not in context.move.packages:
+            continue
+        if (dotted(entry.value) or "").endswith("modules") and _is_read(context, entry):
+            message = f"A class is read from what sys.modules holds: {_code(context, entry)}."
+            context.report("OC102", entry, message, f"Import it from {context.move.target}.")
+            _report_reads(context, entry)
+
+
+def _is_read(context: Context, loaded: cst.BaseExpression) -> bool:
+    """Whether a class is read from the value, at once or through the name it is assigned to."""
+    parent = context.syntax.parents.get(loaded)
+    at_once = isinstance(parent, cst.Attribute) and parent.attr.value in CLASSES
+    return at_once or any(True for _ in _reads(context, loaded))
 
 
 def _reads_orpo(context: Context, call: cst.Call, modules: list[str], names_class: bool) -> bool:
@@ -68,7 +96,7 @@ def _result_reads_orpo(context: Context, call: cst.Call) -> bool:
     return any(True for _ in _reads(context, call))
 
 
-def _reads(context: Context, call: cst.Call) -> Iterator[int]:
+def _reads(context: Context, call: cst.BaseExpression) -> Iterator[int]:
     """Where the classes are read from the name that the loaded module is assigned to."""
     parent = context.syntax.parents.get(call)
     if not isinstance(parent, cst.Assign):
@@ -82,6 +110,6 @@ def _reads(context: Context, call: cst.Call) -> Iterator[int]:
             owner = context.syntax.parents.get(owner)
 
 
-def _code(context: Context, call: cst.Call) -> str:
+def _code(context: Context, call: cst.CSTNode) -> str:
     code = " ".join(context.syntax.code(call).split())
     return code if len(code) <= 80 else code[:77] + "..."

@@ -49,7 +49,7 @@ def apply(context: Context) -> None:
                 stay.append(name)
         if stay:
             message = f"{', '.join(stay)} of {module}: only {LIFETIMES[module]} has the module."
-            context.report("OC121", fact.node, message, " ".join(_advice(name) for name in stay))
+            context.report("OC121", fact.node, message, " ".join(advice_on(name) for name in stay))
 
 
 def _report_gone(context: Context, fact: ImportFact) -> None:
@@ -63,7 +63,8 @@ def _report_gone(context: Context, fact: ImportFact) -> None:
             context.report("OC121", fact.node, message, f"On newer releases, {advice}.", Severity.INFO)
 
 
-def _advice(name: str) -> str:
+def advice_on(name: str) -> str:
+    """Where a helper that came with an ORPO module is to be had today."""
     home = HELPER_HOMES.get(name, "")
     if home is None:
         return f"No present TRL release has {name}: copy it from the release it was written for."

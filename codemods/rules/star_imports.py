@@ -16,20 +16,23 @@ from codemods.context import Context, literal
 from codemods.facts import ImportFact
 from codemods.findings import Severity
 from codemods.rules import Example, Phase, Rule
+from codemods.rules.helper_names import advice_on
 from codemods.syntax import FromImport, dotted
 
 RULE = Rule(
     code="OC101",
     title="star import",
     why="`trl.trainer.orpo_trainer` is gone since TRL 0.29; the star of `trl` has no ORPO since then",
-    message="a star of an ORPO module becomes the names in use, if it brings nothing else; other stars stay",
+    message="a star of an ORPO module becomes the names in use, helpers stay with the module; other stars stay",
     example=Example(
         "from trl.trainer.orpo_trainer import *\n\nargs = ORPOConfig('out')\n",
         "from orpo_compat import ORPOConfig\n\nargs = ORPOConfig('out')\n",
     ),
-    phase=Phase.EDIT,
+    phase=Phase.DECIDE,
     edits=True,
 )
+
+_KNOWN = frozenset(THIRD_PARTY) | frozenset(HELPER_HOMES)
 
 
 def apply(context: Context) -> None:
@@ -44,7 +47,7 @@ def apply(context: Context) -> None:
         used = set(_unbound(context))
         wanted = sorted(used & CLASSES)
         if module in context.move.modules:
-            _write_out(context, fact, module, wanted, used)
+            _write_out(context, fact, module, wanted, sorted(used & _KNOWN))
         elif wanted:
             context.report(
                 "OC101",
@@ -54,25 +57,35 @@ def apply(context: Context) -> None:
             )
 
 
-def _write_out(context: Context, fact: ImportFact, module: str, wanted: list[str], used: set[str]) -> None:
+def _write_out(context: Context, fact: ImportFact, module: str, wanted: list[str], others: list[str]) -> None:
     node = fact.node
-    assert isinstance(node, FromImport)
-    assert node.module is not None
-    assert isinstance(node.names, cst.ImportStar)
-    others = sorted(used & (THIRD_PARTY | set(HELPER_HOMES)))
     passed_on = context.path.endswith("__init__.py") or fact.scope is not context.survey.module
-    if not wanted or others or passed_on:
-        brings = f" It also brings {', '.join(others)}." if others else ""
-        context.report(
-            "OC101",
-            node,
-            f"The star of {module} stays; only {LIFETIMES[module]} has the module.{brings}",
-            f"Import what is needed by name, the classes from {context.move.target}.",
-            Severity.WARNING,
-        )
+    doubt = _doubt(context, fact, others)
+    if not wanted or passed_on or doubt:
+        message = f"The star of {module} stays; only {LIFETIMES[module]} has the module.{doubt}"
+        advice = f"Import what is needed by name, the classes from {context.move.target}."
+        context.report("OC101", node, message, advice, Severity.WARNING)
     elif not context.silenced(node, RULE.code):
-        context.replace(*context.syntax.span(node.module), context.move.target, RULE.code)
-        context.replace(*context.syntax.span(node.names), ", ".join(wanted), RULE.code)
+        plan = context.plan(node)
+        plan.rule, plan.written_out = RULE.code, (wanted, others)
+        if others:
+            message = f"{', '.join(others)} came with the star of {module}: only {LIFETIMES[module]} has the module."
+            context.report("OC121", node, message, " ".join(advice_on(name) for name in others))
+
+
+def _doubt(context: Context, fact: ImportFact, others: list[str]) -> str:
+    """Why it is not certain what the star brings, empty when it is."""
+    stars = [one for one in context.survey.imports if isinstance(one.node.names, cst.ImportStar)]
+    if others and len(stars) > 1:
+        return f" {', '.join(others)} may come from it or from another star."
+    start = context.syntax.span(fact.node)[0]
+    names = {use.name for use in context.survey.uses() if use.start > start}
+    for name in sorted(names & _KNOWN):
+        for binding in context.survey.module.bindings.get(name, ()):
+            origin = (context.names.imported(binding) or "").partition(".")[0]
+            if binding.start < start and origin not in THIRD_PARTY.get(name, {context.move.source_root}):
+                return f" It binds {name} anew, which the file has bound to something else above."
+    return ""
 
 
 def _unbound(context: Context) -> Iterable[str]:
