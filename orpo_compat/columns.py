@@ -100,20 +100,25 @@ def _no_such_column(name: str, role: str, names: Sequence[str], where: str) -> D
 
 def _nothing_obvious(role: str, names: Sequence[str], where: str) -> DataError:
     what = "response that was preferred" if role == "chosen" else "response that was not preferred"
-    unpaired = {"label", "completion"} <= {name.lower() for name in names}
-    why = (
-        " Rows with one completion and a label are unpaired (KTO) data; ORPO needs both responses." if unpaired else ""
-    )
+    lower = {name.lower() for name in names}
+    why, step = "", f"name it with --{role}-column NAME."
+    if {"label", "completion"} <= lower:
+        why = " Rows with one completion and a label are unpaired (KTO) data; ORPO needs two responses to a prompt."
+        step = "join two completions of each prompt into one row, the preferred one as chosen."
+    elif not lower & KNOWN_NAMES and len(names) > 1:
+        step += " If the first line is a pair already, put a header above it, such as prompt,chosen,rejected."
+    elif lower <= KNOWN_NAMES and len(names) < 3:
+        step = f"add the {role} responses as a column: ORPO learns from two responses to each prompt."
     return DataError(
         f"{where}: no column is obviously the {what}. It has: {', '.join(map(repr, names))}.{why}\n"
-        f"  Next: name it with --{role}-column NAME.{_delimiter_hint(names)}"
+        f"  Next: {step}{_delimiter_hint(names)}"
     )
 
 
 def _delimiter_hint(names: Sequence[str]) -> str:
     if len(names) != 1:
         return ""
-    used = next((mark for mark in (";", "\t", "|", ",") if mark in names[0]), None)
+    used = next((mark for mark in (";", "\t", "|", ",", ":", "^", "~") if mark in names[0]), None)
     spelled = {"\t": "$'\\t'"}.get(used or "", repr(used))
     return (
         f"\n  The header is one cell; if {spelled} separates the columns, give --delimiter {spelled}." if used else ""

@@ -17,6 +17,7 @@ from orpo_compat.selection import DUPLICATED, EMPTY, IDENTICAL, prompt_key, scre
 _BIAS = 0.2
 """Share of pairs by which the chosen side must be longer (or shorter) before it counts as a bias: 70 to 30."""
 _BINS = 12
+_PLACEHOLDERS = frozenset({"none", "null", "n/a", "undefined"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Lengths:
     quartiles: tuple[int, int, int]
     largest: int
     edges: tuple[int, ...]
-    """Upper edges of the bins."""
+    """Upper edges of the bins; the last one holds the tail and may be wider than the others."""
     counts: tuple[int, ...]
 
     @classmethod
@@ -55,6 +56,7 @@ class Lengths:
         for value in values:
             counts[min(_BINS - 1, max(0, value - 1) // width)] += 1
         edges = tuple(width * (index + 1) for index in range(_BINS))
+        edges = (*edges[:-1], max(edges[-1], at[4]))
         return cls(at[0], (at[1], at[2], at[3]), at[4], edges, tuple(counts))
 
 
@@ -92,7 +94,7 @@ def inspect_pairs(pairs: Pairs, *, tokenizer: Any = None, rules: Any = None) -> 
         rules: ``TokenizationRules`` of the training to come; needed with a tokenizer.
     """
     usable = [pair for pair in pairs.rows if _complete(pair)]
-    findings = [*_screened(pairs.rows), *_contradicted(usable), *_repeats_prompt(usable)]
+    findings = [*_screened(pairs.rows), *_placeholders(usable), *_contradicted(usable), *_repeats_prompt(usable)]
     truncation: dict[str, int] = {}
     if tokenizer is None:
         measured = [
@@ -125,9 +127,16 @@ def _spread(measured: list[PairLength]) -> dict[str, Lengths]:
     if not measured:
         return {}
     columns = {name: [getattr(length, name) for length in measured] for name in ("prompt", "chosen", "rejected")}
-    top = max(max(values) for values in columns.values())
+    top = max(_body(values) for values in columns.values())
     spread = {name: Lengths.of(values, top=top) for name, values in columns.items()}
-    return {**spread, "together": Lengths.of([length.total for length in measured])}
+    together = [length.total for length in measured]
+    return {**spread, "together": Lengths.of(together, top=_body(together))}
+
+
+def _body(values: Sequence[int]) -> int:
+    """Where a histogram's scale ends: the largest value, or half above the 95th percentile if a few lie far beyond."""
+    ordered = sorted(values)
+    return min(ordered[-1], ordered[round((len(ordered) - 1) * 0.95)] * 3 // 2)
 
 
 def _screened(rows: list[Pair]) -> list[Finding]:
@@ -141,6 +150,17 @@ def _screened(rows: list[Pair]) -> list[Finding]:
     sentinel = Pair("\0prompt", "\0chosen", "\0rejected", 0)
     dropped = screen([*rows, sentinel]).dropped
     return [Finding(code[reason], reason, tuple(places), advice[reason]) for reason, places in dropped.items()]
+
+
+def _placeholders(pairs: list[Pair]) -> list[Finding]:
+    """Responses that are one word a program writes for a missing value; `train` keeps them, since it may be meant."""
+    places = [
+        pair.place
+        for pair in pairs
+        if {flat_text(turns).strip().lower() for turns in (pair.prompt, pair.chosen, pair.rejected)} & _PLACEHOLDERS
+    ]
+    advice = "if these stand for missing cells, empty them: train would teach the word."
+    return [Finding("placeholder", "a part is only None, null or N/A", tuple(places), advice)]
 
 
 def _contradicted(pairs: list[Pair]) -> list[Finding]:

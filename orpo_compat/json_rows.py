@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from orpo_compat.delimited import Located, explain_decoding, open_text
+from orpo_compat.delimited import Located, explained_bytes, open_text
 from orpo_compat.errors import DataError
 
 
@@ -22,27 +22,30 @@ def read_json(path: Path, *, encoding: str | None) -> tuple[list[Located], list[
     Raises:
         DataError: not JSON, or JSON that is no list of objects.
     """
-    try:
-        with open_text(path, encoding) as stream:
-            text = stream.read()
-    except UnicodeDecodeError as error:
-        raise explain_decoding(path, error) from error
+    with explained_bytes(path), open_text(path, encoding) as stream:
+        text = stream.read()
     if not text.strip():
         raise DataError(f"{path}: the file is empty.\n  Next: give a file with one JSON object per line.")
     by_line = ".jsonl" in path.suffixes or ".ndjson" in path.suffixes
-    if by_line and text.lstrip().startswith("["):
-        return _whole(path, text), ["the file is one JSON list, though its name says one object per line"]
-    if by_line:
+    if by_line and not text.lstrip().startswith("["):
         return _lines(path, text), []
     try:
-        return _whole(path, text), []
+        rows, notes = _whole(path, text)
+        return rows, ["the file is one JSON list, though its name says one object per line", *notes][not by_line :]
     except json.JSONDecodeError as error:
         if error.msg == "Extra data":
             return _lines(path, text), ["the file has one JSON object per line, though its name says one document"]
         raise DataError(
-            f"{path}, line {error.lineno}, column {error.colno}: not JSON ({error.msg}).\n"
+            f"{path}, line {error.lineno}, column {error.colno}: not JSON ({_reason(error)}).\n"
             "  Next: mend that place, or check the file with `python -m json.tool`."
         ) from error
+
+
+def _reason(error: json.JSONDecodeError) -> str:
+    before = error.doc[: error.pos].rstrip()
+    if before.endswith(",") and error.doc[error.pos :].lstrip()[:1] in ("]", "}"):
+        return "there is a comma after the last entry, which JSON does not allow"
+    return error.msg
 
 
 def _lines(path: Path, text: str) -> list[Located]:
@@ -54,16 +57,29 @@ def _lines(path: Path, text: str) -> list[Located]:
             row = json.loads(line)
         except json.JSONDecodeError as error:
             raise DataError(
-                f"{path}, line {number}, column {error.colno}: not JSON ({error.msg}).\n"
+                f"{path}, line {number}, column {error.colno}: not JSON ({_reason(error)}).\n"
                 "  Next: every line must be one complete JSON object; mend or delete that line."
             ) from error
         rows.append((number, _as_object(path, number, row)))
     return rows
 
 
-def _whole(path: Path, text: str) -> list[Located]:
-    rows = _unwrap(path, json.loads(text))
-    return [(number, _as_object(path, number, row)) for number, row in enumerate(rows, start=1)]
+def _whole(path: Path, text: str) -> tuple[list[Located], list[str]]:
+    document, notes = json.loads(text), []
+    if (
+        isinstance(document, dict)
+        and len(document) > 1
+        and "train" in document
+        and all(map(_are_rows, document.values()))
+    ):
+        notes = [f"read the split 'train', left aside {', '.join(name for name in document if name != 'train')}"]
+        document = document["train"]
+    rows = _unwrap(path, document)
+    return [(number, _as_object(path, number, row)) for number, row in enumerate(rows, start=1)], notes
+
+
+def _are_rows(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(isinstance(row, dict) for row in value)
 
 
 def _unwrap(path: Path, document: object) -> list[object]:
@@ -73,7 +89,7 @@ def _unwrap(path: Path, document: object) -> list[object]:
         lists = {key: value for key, value in document.items() if isinstance(value, list)}
         if isinstance(lists.get("rows"), list) and all(isinstance(row, dict) and "row" in row for row in lists["rows"]):
             return [row["row"] for row in lists["rows"]]
-        of_rows = [value for value in lists.values() if value and all(isinstance(row, dict) for row in value)]
+        of_rows = [value for value in lists.values() if _are_rows(value)]
         if len(lists) == 1 and of_rows:
             return of_rows[0]
         if len(lists) > 1 and len({len(value) for value in lists.values()}) == 1:

@@ -7,8 +7,11 @@ Missing cells are kept as empty text for `orpo_compat.selection` to count and dr
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import json
 import math
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +30,7 @@ _ROLES = {
     "bot": "assistant", "chatgpt": "assistant", "system": "system", "observation": "tool", "tool": "tool",
     "function_call": "assistant", "function": "tool",
 }  # fmt: skip
+_LOOKS_LIKE_MESSAGES = re.compile(r"""\s*(\[\s*)?\{\s*["'](role|content|from|value)["']\s*:""")
 _NOT_A_NUMBER = frozenset({"nan", "#n/a", "<na>"})
 
 
@@ -134,11 +138,19 @@ class _RowReader:
             value = [value]
         turns = _as_messages(value)
         if turns is None and name != self.columns.paired:
-            raise DataError(
-                f"{self.where(place)}: column {name!r} holds {str(value)[:60]!r}, neither text nor messages.\n"
-                '  Next: write messages as [{"role": "user", "content": "..."}] or ShareGPT\'s from/value.'
-            )
+            raise self.unreadable(value, name, place)
         return turns or ""
+
+    def unreadable(self, value: object, name: str | None, place: int) -> DataError:
+        """The error for a cell that is neither text nor messages."""
+        what, step = "neither text nor messages", "write messages as"
+        if "tool_calls" in str(value) or "'image" in str(value):
+            what = "messages with more than text in them (tool calls or images)"
+            step = "render these to text with the model's chat template in Python; otherwise write messages as"
+        return DataError(
+            f"{self.where(place)}: column {name!r} holds {str(value)[:60]!r}, {what}.\n"
+            f'  Next: {step} [{{"role": "user", "content": "..."}}] or ShareGPT\'s from/value.'
+        )
 
 
 def split_implicit(chosen: Turns, rejected: Turns) -> tuple[Turns, Turns, Turns]:
@@ -174,22 +186,35 @@ def _as_messages(value: object) -> list[Message] | None:
         return None
     turns: list[Message] = []
     for turn in value:
-        role, content = turn.get("role", turn.get("from")), turn.get("content", turn.get("value"))
-        if not isinstance(role, str) or not isinstance(content, str | None):
+        role, content = turn.get("role", turn.get("from")), _text_of(turn.get("content", turn.get("value")))
+        if not isinstance(role, str) or not isinstance(content, str | None) or turn.get("tool_calls"):
             return None
         turns.append(_message(_ROLES.get(role.lower(), role), content or ""))
     return turns
 
 
+def _text_of(content: object) -> object:
+    """The words of a content given in parts, if all of them are text; anything else as it is."""
+    if isinstance(content, list) and content and all(isinstance(part, dict) for part in content):
+        texts = [part.get("text") if part.get("type", "text") == "text" else None for part in content]
+        return "".join(map(str, texts)) if None not in texts else content
+    return content
+
+
 def _messages_in(text: str) -> list[Message] | None:
-    start = text.lstrip()[:2]
-    if not start.startswith(("[", "{")) or ('"role"' not in text and '"from"' not in text):
+    """Messages written into a text cell, as JSON or as Python prints them; None for a text that is one."""
+    if not _LOOKS_LIKE_MESSAGES.match(text):
         return None
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError:
-        return None
-    return _as_messages([value] if isinstance(value, dict) else value)
+    for read in (json.loads, ast.literal_eval, _as_numpy_prints):
+        with contextlib.suppress(ValueError, SyntaxError):
+            value = read(text.strip())
+            return _as_messages([value] if isinstance(value, dict) else value)
+    return None
+
+
+def _as_numpy_prints(text: str) -> object:
+    """A column of messages that pandas read from Parquet is written with line ends instead of commas."""
+    return ast.literal_eval(re.sub(r"\}\s*\n\s*\{", "}, {", text))
 
 
 def _chatted(pair: Pair) -> Pair:

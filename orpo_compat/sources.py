@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +23,12 @@ KINDS = {
     ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".txt": "csv", ".json": "json",
     ".jsonl": "jsonl", ".ndjson": "jsonl", ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
+_OTHER_FORMATS = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "save the sheet as CSV (UTF-8) from the spreadsheet program."),
+    **dict.fromkeys((".arrow", ".feather"), "give the folder that `save_to_disk` wrote, or save it as Parquet."),
+    **dict.fromkeys((".zip", ".tar", ".tgz", ".zst", ".bz2", ".xz"), "unpack it first; only .gz is read as it is."),
+    **dict.fromkeys((".pkl", ".pickle", ".pt"), "save it as JSONL; pickles are not read, since they can run code."),
+}
 _HUB_NAME = re.compile(r"^[\w.-]+(/[\w.-]+)?(:[\w.-]+)?$")
 _SLICE = re.compile(r"^(?P<name>[\w.-]*)(?P<slice>\[[^\]]*\])?$")
 
@@ -84,10 +90,10 @@ def read_source(
 def _read_file(path: Path, delimiter: str | None, encoding: str | None, names: Collection[str]) -> Source:
     kind = next((KINDS[suffix.lower()] for suffix in reversed(path.suffixes) if suffix.lower() in KINDS), None)
     if kind is None:
-        raise DataError(
-            f"{path}: cannot tell the format from the name.\n"
-            f"  Next: rename it to end in one of {', '.join(sorted(KINDS))}, or give a folder or a hub name."
+        step = _OTHER_FORMATS.get(path.suffix.lower()) or (
+            f"rename it to end in one of {', '.join(sorted(KINDS))}, or give a folder or a hub name."
         )
+        raise DataError(f"{path}: cannot tell the format from the name.\n  Next: {step}")
     located: list[Located]
     if kind in ("csv", "tsv"):
         located, notes = read_delimited(path, delimiter=delimiter, encoding=encoding, wanted=names)
@@ -96,7 +102,8 @@ def _read_file(path: Path, delimiter: str | None, encoding: str | None, names: C
     else:
         located, notes = read_json(path, encoding=encoding)
     if not located:
-        raise DataError(f"{path}: a header but no rows.\n  Next: give a file with at least one pair in it.")
+        what = "a header but no rows" if kind in ("csv", "tsv") else "no rows"
+        raise DataError(f"{path}: {what}.\n  Next: give a file with at least one pair in it.")
     places, rows = [place for place, _ in located], [row for _, row in located]
     return Source(path.name, kind, rows, places, _digest([path]), tuple(notes))
 
@@ -114,7 +121,7 @@ def _read_folder(
 ) -> Source:
     if (path / "dataset_dict.json").is_file() or (path / "state.json").is_file():
         return _read_saved(path, split)
-    files = sorted(file for file in path.iterdir() if KINDS.keys() & {s.lower() for s in file.suffixes})
+    files = _data_files(path.iterdir()) or _data_files(path.rglob("*"))  # a cloned hub dataset keeps them in data/
     wanted = _split_name(split)
     chosen = [file for file in files if file.stem.lower().startswith(wanted)] if wanted else []
     if split and wanted and not chosen and any(file.stem.lower().startswith(("train", "test")) for file in files):
@@ -136,6 +143,10 @@ def _read_folder(
         notes.append(f"left aside {', '.join(file.name for file in files if file not in chosen)}")
     notes += [f"{part.name}: {note}" for part in parts for note in part.notes]
     return Source(path.name, "folder", rows, list(range(1, len(rows) + 1)), _digest(chosen), tuple(notes))
+
+
+def _data_files(entries: Iterable[Path]) -> list[Path]:
+    return sorted(file for file in entries if KINDS.keys() & {s.lower() for s in file.suffixes} and file.is_file())
 
 
 def _read_saved(path: Path, split: str | None) -> Source:

@@ -36,6 +36,7 @@ def test_a_clean_file_has_no_findings() -> None:
     ("row", "code"),
     [
         (("ask", "", "bad"), "empty"),
+        (("ask", "None", "bad"), "placeholder"),
         (("ask", "same", "same"), "identical"),
         (("q", "a", "b"), "duplicated"),
         (("q", "b", "a"), "contradicted"),

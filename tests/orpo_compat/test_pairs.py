@@ -108,7 +108,7 @@ def test_mixed_chat_and_text_is_refused_with_the_first_row_of_each() -> None:
     ("row", "asked", "fragments"),
     [
         (
-            {"prompt": "", "chosen": ""},
+            {"prompt": "", "chosen": "", "score": ""},
             Columns(),
             ["no column is obviously", "'chosen'", "--rejected-column NAME"],
         ),
@@ -133,3 +133,50 @@ def test_a_missing_column_is_said_with_the_option_that_names_it(
 def test_a_cell_that_is_neither_text_nor_messages_names_its_place() -> None:
     with pytest.raises(DataError, match="line 1: column 'chosen' holds"):
         to_pairs(source({"prompt": "Q", "chosen": [1, 2, 3], "rejected": "b"}))
+
+
+PRINTED = {
+    "json": json.dumps([USER, GOOD]),
+    "python": str([USER, {**GOOD, "content": "it's good"}]),
+    "numpy": "[{'content': 'Q', 'role': 'user'}\n {'content': 'good', 'role': 'assistant'}]",
+}
+
+
+@pytest.mark.parametrize(("how", "answer"), [("json", "good"), ("python", "it's good"), ("numpy", "good")])
+def test_messages_printed_into_a_csv_cell_are_messages(how: str, answer: str) -> None:
+    rows = source({"chosen": PRINTED[how], "rejected": str([USER, BAD])}, kind="csv")
+    assert to_pairs(rows).rows == [Pair([USER], [{**GOOD, "content": answer}], [BAD], 1)]
+
+
+def test_content_in_parts_is_joined_if_all_of_it_is_text() -> None:
+    parts = {"role": "assistant", "content": [{"type": "text", "text": "go"}, {"type": "text", "text": "od"}]}
+    rows = source({"prompt": [USER], "chosen": [parts], "rejected": [BAD]})
+    assert to_pairs(rows).rows == [CHAT]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": [{"type": "image", "image": "x.png"}]},
+        {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": {}}}]},
+    ],
+)
+def test_what_is_more_than_text_is_refused_instead_of_dropped(message: dict[str, Any]) -> None:
+    with pytest.raises(DataError, match=r"line 1.*more than text"):
+        to_pairs(source({"prompt": [USER], "chosen": [message], "rejected": [BAD]}))
+
+
+@pytest.mark.parametrize(
+    ("names", "hint"),
+    [
+        (["prompt", "completion", "label"], "join two completions"),
+        (["What?", "Yes.", "No."], "put a header above it"),
+        (["prompt", "chosen"], "add the rejected responses"),
+        (["prompt:chosen:rejected"], "--delimiter ':'"),
+        (["prompt", "chosen", "other"], "--rejected-column NAME"),
+    ],
+)
+def test_a_missing_response_is_answered_by_what_the_header_suggests(names: list[str], hint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        to_pairs(source(dict.fromkeys(names, "x"), kind="csv"))
+    assert hint in str(caught.value)

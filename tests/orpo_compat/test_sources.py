@@ -36,6 +36,10 @@ def write(path: Path, text: str, encoding: str = "utf-8") -> str:
         ("tabs.csv", "prompt\tchosen\trejected\n" + QUOTED.replace('",', '"\t'), "utf-8"),
         ("tabs.tsv", "prompt\tchosen\trejected\n" + QUOTED.replace('",', '"\t'), "utf-8"),
         ("blank_lines.csv", "prompt,chosen,rejected\n\n" + QUOTED + "\n\n", "utf-8"),
+        ("no_mark.csv", "prompt,chosen,rejected\n" + QUOTED, "utf-16-le"),
+        ("announced.csv", "sep=;\r\nprompt;chosen;rejected\n" + QUOTED.replace('",', '";'), "utf-8"),
+        ("empty_cells_behind.csv", "prompt,chosen,rejected\n" + QUOTED.replace("Kyoto", "Kyoto,,"), "utf-8"),
+        ("not_really.csv.gz", "prompt,chosen,rejected\n" + QUOTED, "utf-8"),
     ],
 )
 def test_delimited_files_give_the_same_rows(tmp_path: Path, name: str, text: str, encoding: str) -> None:
@@ -52,6 +56,7 @@ def test_delimited_files_give_the_same_rows(tmp_path: Path, name: str, text: str
         ("lines.jsonl", "\n".join(map(json.dumps, ROWS)) + "\n"),
         ("lines_called.json", "\n".join(map(json.dumps, ROWS))),
         ("list_called.jsonl", json.dumps(ROWS)),
+        ("splits.json", json.dumps({"train": ROWS, "test": ROWS[:1]})),
         ("blank.jsonl", "\n\n" + "\n\n".join(map(json.dumps, ROWS))),
     ],
 )
@@ -61,7 +66,8 @@ def test_json_files_give_the_same_rows_whatever_their_wrapping(tmp_path: Path, n
 
 def test_gzipped_files_are_unpacked_on_the_way(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl.gz").write_bytes(gzip.compress("\n".join(map(json.dumps, ROWS)).encode()))
-    assert read_source(str(tmp_path / "a.jsonl.gz")).rows == ROWS
+    (tmp_path / "b.jsonl").write_bytes((tmp_path / "a.jsonl.gz").read_bytes())
+    assert read_source(str(tmp_path / "a.jsonl.gz")).rows == read_source(str(tmp_path / "b.jsonl")).rows == ROWS
 
 
 def test_parquet_and_saved_datasets_give_the_same_rows(tmp_path: Path) -> None:
@@ -86,6 +92,15 @@ def test_a_folder_gives_its_training_files_and_says_what_it_left(tmp_path: Path)
     assert read_source(str(tmp_path), split="test").rows == ROWS[1:]
 
 
+def test_a_cloned_hub_dataset_keeps_its_files_further_down(tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    write(tmp_path / "data" / "train-00000-of-00001.jsonl", "\n".join(map(json.dumps, ROWS)))
+    write(tmp_path / "data" / "test-00000-of-00001.jsonl", json.dumps(ROWS[1]))
+    write(tmp_path / "README.md", "---\n---\n")
+    assert read_source(str(tmp_path)).rows == ROWS
+    assert read_source(str(tmp_path), split="test").rows == ROWS[1:]
+
+
 @pytest.mark.parametrize(
     ("split", "expected"),
     [
@@ -104,8 +119,10 @@ def test_splits_slice_as_datasets_does(tmp_path: Path, split: str | None, expect
 
 
 def test_places_are_lines_even_where_cells_span_several(tmp_path: Path) -> None:
-    source = read_source(write(tmp_path / "a.csv", "prompt,chosen,rejected\n" + QUOTED + "a,b,c\n"))
+    text = "prompt,chosen,rejected\n" + QUOTED + "a,b,c\n"
+    source = read_source(write(tmp_path / "a.csv", text))
     assert source.places == [2, 3, 5]
+    assert read_source(write(tmp_path / "b.csv", "sep=,\n" + text)).places == [3, 4, 6]
     assert source.unit == "line"
 
 
@@ -119,15 +136,26 @@ def test_an_unbalanced_quote_in_a_tsv_is_taken_literally(tmp_path: Path) -> None
     ("name", "content", "fragments"),
     [
         ("ragged.csv", b"prompt,chosen,rejected\na,b,c\na,b,c,d\n", ["line 3", "4 cells", "--delimiter"]),
-        ("open.csv", b'prompt,chosen,rejected\na,"b,c\n', ["line 2", "not well-formed", "quotation mark"]),
-        ("latin.csv", "prompt,chosen,rejected\né,b,c\n".encode("cp1252"), ["0xe9", "--encoding cp1252"]),
+        ("open.csv", b'prompt,chosen,rejected\na,"b,c\nd,e,f\n', ["begins on line 2", "to line 3", "quotation mark"]),
+        (
+            "latin.csv",
+            "prompt,chosen,rejected\na,b,c\né,b,c\n".encode("cp1252"),
+            ["line 3", "0xe9", "--encoding cp1252"],
+        ),
+        ("twins.csv", b"prompt,chosen,chosen,rejected\na,b,c,d\n", ["'chosen' more than once", "columns 2 and 3"]),
+        ("cut.csv.gz", gzip.compress(b"prompt,chosen,rejected\na,b,c\n")[:-9], ["damaged", "download it again"]),
         ("empty.csv", b"", ["empty"]),
         ("header.csv", b"prompt,chosen,rejected\n", ["no rows"]),
-        ("broken.json", b'[{"prompt": "a",]', ["line 1, column", "json.tool"]),
+        ("broken.json", b'[{"prompt": "a"}\n{"prompt": "b"}]', ["line 2, column 1", "json.tool"]),
+        ("comma.json", b'[{"prompt": "a"},\n]', ["comma"]),
+        ("comma.jsonl", b'{"prompt": "a"}\n{"prompt": "b",}\n', ["line 2", "comma"]),
+        ("list.jsonl", b'[{"prompt": "a"},', ["line 1, column", "json.tool"]),
+        ("none.json", b"[]", ["no rows"]),
         ("broken.jsonl", b'{"prompt": "a"}\n{"prompt": \n', ["line 2", "one complete JSON object"]),
         ("scalar.jsonl", b"3\n", ["row 1", "named columns"]),
         ("scalar.json", b'{"a": 1}', ["no list of rows", "'a'"]),
-        ("data.xlsx", b"PK", ["format from the name", ".csv"]),
+        ("data.xlsx", b"PK", ["format from the name", "save the sheet as CSV"]),
+        ("data.dat", b"a", ["format from the name", ".csv"]),
         ("fake.parquet", b"PAR0", ["not a Parquet file"]),
     ],
 )
