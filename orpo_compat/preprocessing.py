@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow.compute as pc
 from datasets.fingerprint import Hasher
 
@@ -25,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 TOKENIZED_MARK = "chosen_input_ids"
 LABELS_MARK = "chosen_labels"
+_ID_LISTS = ("_input_ids", "_attention_mask", "_labels")
 Tokenize = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -56,6 +58,17 @@ def render_and_tokenize(batch: dict[str, list[Any]], tokenizer: Any, rules: Toke
     """Bring a batch of raw rows to text and then to token ids; a pure function, so that maps are cacheable."""
     texts = render(batch, tokenizer)
     return {**texts, **tokenize_pairs(texts, tokenizer, rules)}
+
+
+def render_and_tokenize_into_arrays(
+    batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules
+) -> dict[str, list[Any]]:
+    """Do the same, with ids as arrays: ``datasets`` looks at every number of a list, and copies an array."""
+    columns = render_and_tokenize(batch, tokenizer, rules)
+    return {
+        name: [np.array(ids, dtype=np.int64) for ids in values] if name.endswith(_ID_LISTS) else values
+        for name, values in columns.items()
+    }
 
 
 def render(batch: dict[str, list[Any]], tokenizer: Any) -> dict[str, list[Any]]:
@@ -153,7 +166,7 @@ class Preprocessor:
         if not streaming:
             options["new_fingerprint"] = self._fingerprint(data)
         data = data.map(
-            render_and_tokenize,
+            render_and_tokenize if streaming else render_and_tokenize_into_arrays,
             batched=True,
             fn_kwargs={"tokenizer": self.tokenizer, "rules": self.rules},
             **options,

@@ -13,6 +13,7 @@ from enum import IntFlag
 from typing import Any
 
 from orpo_compat.loss import IGNORE_INDEX
+from orpo_compat.prompt_reuse import encode_with_prompts
 
 TokenIds = list[int]
 
@@ -94,24 +95,8 @@ def tokenize_pairs(batch: Mapping[str, Sequence[str]], tokenizer: Any, rules: To
     """
     if rules.is_encoder_decoder:
         return _tokenize_encoder_decoder(batch, tokenizer, rules)
-    prompts = list(batch["prompt"])
-    prompt_ids = _ids(tokenizer, prompts)
-    sides = {
-        side: _ids(tokenizer, [p + r for p, r in zip(prompts, batch[side], strict=True)])
-        for side in ("chosen", "rejected")
-    }
-    pairs = [
-        _build_pair(prompt, chosen, rejected, tokenizer, rules)
-        for prompt, chosen, rejected in zip(prompt_ids, sides["chosen"], sides["rejected"], strict=True)
-    ]
-    return _columns(pairs, rules)
-
-
-def _ids(tokenizer: Any, texts: list[str]) -> list[TokenIds]:
-    if not texts:
-        return []
-    ids: list[TokenIds] = tokenizer(texts, add_special_tokens=False)["input_ids"]
-    return ids
+    ids = encode_with_prompts(tokenizer, batch["prompt"], batch["chosen"], batch["rejected"])
+    return _columns([_build_pair(*row, tokenizer, rules) for row in zip(*ids, strict=True)], rules)
 
 
 def join_answers(
@@ -151,8 +136,7 @@ def _agree_on_prompt(pair: _Pair) -> None:
     are cut at their longest common start.
     """
     chosen, rejected = pair.sides
-    differing = sum(a != b for a, b in zip(chosen.prompt, rejected.prompt, strict=False))
-    if differing > 1 or abs(len(chosen.prompt) - len(rejected.prompt)) > 1:
+    if chosen.prompt != rejected.prompt and _differ_by_more_than_a_token(chosen.prompt, rejected.prompt):
         full = [side.prompt + side.ids for side in pair.sides]
         limit = min(len(chosen.prompt), len(rejected.prompt))
         shared = next((i for i in range(limit) if full[0][i] != full[1][i]), limit)
@@ -160,6 +144,10 @@ def _agree_on_prompt(pair: _Pair) -> None:
             side.prompt, side.ids = ids[:shared], ids[shared:]
         pair.note |= RowNote.BOUNDARY_REPAIRED
     pair.prompt = pair.prompt[: min(len(chosen.prompt), len(rejected.prompt))]
+
+
+def _differ_by_more_than_a_token(ours: TokenIds, theirs: TokenIds) -> bool:
+    return abs(len(ours) - len(theirs)) > 1 or sum(a != b for a, b in zip(ours, theirs, strict=False)) > 1
 
 
 def _add_special_tokens(pair: _Pair, bos: int | None, eos: int | None) -> None:
