@@ -6,6 +6,7 @@ OrpoCompatError                 anything a user can mend; the command line shows
 |-- PickleRefused               a pickled file holds something else than training arguments
 |-- DataError (ValueError)      a preference file that cannot be read as pairs
 |-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
+|-- PlanError (ValueError)      a plan asked for sizes that do not make sense, or for a model whose shape is not known
 |-- PackingRefused              a model or batch that packed rows cannot serve; the trainer takes the padded path
 |-- NonFiniteLoss (ArithmeticError)  a pair's log-probabilities are NaN or infinite (nan_policy="raise")
 `-- RunError (ValueError)       a run folder that is missing or incomplete
@@ -39,6 +40,10 @@ class DataError(OrpoCompatError, ValueError):
 
 class ModelError(OrpoCompatError, ValueError):
     """A model or tokenizer cannot be found or loaded. Give a folder, a hub name, an alias, or ``tiny``."""
+
+
+class PlanError(OrpoCompatError, ValueError):
+    """A plan was asked for sizes that do not make sense, or for a model whose shape is not known."""
 
 
 class PackingRefused(OrpoCompatError):

@@ -16,6 +16,7 @@ from orpo_compat.cli.evaluate import evaluate
 from orpo_compat.cli.generate import compare, generate
 from orpo_compat.cli.migrate import migrate
 from orpo_compat.cli.parity import parity_app
+from orpo_compat.cli.plan import plan
 from orpo_compat.cli.scan import scan
 from orpo_compat.cli.train import train
 
@@ -51,6 +52,7 @@ app.command("scan")(scan)
 app.add_typer(parity_app, name="parity")
 app.command("train")(train)
 app.add_typer(data_app, name="data")
+app.command("plan")(plan)
 app.command("diagnose")(diagnose)
 app.command("doctor")(doctor)
 app.command("eval")(evaluate)
