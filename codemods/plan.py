@@ -148,6 +148,18 @@ class _Desk:
             if edits and result != item.source:
                 self.files.append(FilePlan(item.path, item.mode, item.source, result, edits))
 
+    def look_across(self, candidates: Sequence[Candidate]) -> None:
+        """Add what shows only when the files are looked at together; it replaces the note at the same place."""
+        if self.direction is not Direction.FORWARD or not self.files:
+            return
+        from codemods.cross_file import cross_file_findings
+
+        sources = {item.path: item.source for item in candidates}
+        results = {file.path: file.result for file in self.files}
+        added = cross_file_findings(sources, results, self.found.paths)
+        places = {(one.path, one.line, one.code) for one in added if one.severity is not Severity.INFO}
+        self.findings = [one for one in self.findings if (one.path, one.line, one.code) not in places] + added
+
     def _options_for(self, path: str, options: Options) -> Options:
         return dataclasses.replace(options, first_party=options.first_party | self.local.shadowing(path))
 
@@ -182,6 +194,7 @@ def make_plan(
     if options.trl_version is None:
         options = dataclasses.replace(options, trl_version=_pinned(lists))
     desk.rewrite(sources, options)
+    desk.look_across(sources)
     in_use = desk.files or any(finding.code != "OC114" for finding in desk.findings)
     if in_use or any(b"orpo_compat" in item.source for item in sources):
         desk.rewrite(lists, _while_trl_is_used(desk, options) if options.drop_trl else options)

@@ -18,7 +18,8 @@ RULE = Rule(
     code="OC122",
     title="class identity across modules or saved artefacts",
     why="TRL's shims of 0.26 to 0.28 are subclasses of the real classes, ours are neither",
-    message="the code moves like the rest",
+    message="the code moves like the rest; over a whole tree, type tests against a class that another file takes from "
+    "the other side, and imports by way of a module that moved, are listed",
     example=Example(
         "import trl\n\nok = isinstance(trainer, trl.ORPOTrainer)\n",
         "import orpo_compat\n\nok = isinstance(trainer, orpo_compat.ORPOTrainer)\n",
