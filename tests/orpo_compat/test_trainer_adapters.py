@@ -16,8 +16,7 @@ from transformers import EarlyStoppingCallback, set_seed
 
 from orpo_compat import ORPOConfig, ORPOTrainer
 from tests.conftest import tiny_llama
-from tests.orpo_compat.runs import SETTINGS, relative_distance, run
-from tests.orpo_compat.test_trainer_equals_trl import assert_equal_runs
+from tests.orpo_compat.runs import SETTINGS, assert_equal_runs, relative_distance, run
 
 LORA: dict[str, Any] = {"r": 4, "target_modules": ["q_proj", "v_proj"], "task_type": "CAUSAL_LM"}
 # Relative to a weight that began at zero, that is, to how far it moved; AdamW moves by the gradient's sign at first.

@@ -12,7 +12,7 @@ import torch
 from datasets import Dataset
 
 from tests.conftest import PAIRS, tiny_llama
-from tests.orpo_compat.runs import Run, relative_distance, run
+from tests.orpo_compat.runs import assert_equal_runs, run
 
 pytest.importorskip("trl.experimental.orpo")
 
@@ -20,8 +20,6 @@ METRICS = [
     "rewards/chosen", "rewards/rejected", "rewards/accuracies", "rewards/margins", "logps/rejected", "logps/chosen",
     "logits/rejected", "logits/chosen", "nll_loss", "log_odds_ratio", "log_odds_chosen",
 ]  # fmt: skip
-# Ours averages logits over real positions, TRL over padding too: equal only where nothing is padded.
-PADDING_DEPENDENT = ("logits/rejected", "logits/chosen")
 
 
 def strings() -> Dataset:
@@ -47,24 +45,6 @@ def lora() -> Any:
     from peft import LoraConfig
 
     return LoraConfig(r=4, target_modules=["q_proj", "v_proj"], task_type="CAUSAL_LM")
-
-
-def assert_equal_runs(theirs: Run, ours: Run, unpadded: bool = False, weights: float = 5e-6) -> None:
-    for step, (their_log, our_log) in enumerate(zip(theirs.logs, ours.logs, strict=True)):
-        for name, value in their_log.items():
-            if name.endswith(("runtime", "per_second")) or (name.endswith(PADDING_DEPENDENT) and not unpadded):
-                continue
-            assert our_log[name] == pytest.approx(value, rel=2e-5, abs=2e-6), f"{name} at log {step}"
-    for step, (their_grads, our_grads) in enumerate(zip(theirs.recorder.grads, ours.recorder.grads, strict=True)):
-        assert their_grads.keys() == our_grads.keys()
-        for name, grad in their_grads.items():
-            assert relative_distance(grad, our_grads[name]) < 2e-5, f"gradient of {name} at step {step}"
-    for name in ours.recorder.grads[-1]:
-        # An adapter's A has no gradient until its B, which starts at zero, has moved.
-        assert any(grads[name].abs().sum() > 0 for grads in ours.recorder.grads), f"dead gradient of {name}"
-    assert theirs.weights.keys() == ours.weights.keys()
-    for name, weight in theirs.weights.items():
-        assert relative_distance(weight, ours.weights[name]) < weights, f"weight {name}"
 
 
 SCENARIOS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {

@@ -12,8 +12,7 @@ from datasets import Dataset
 from orpo_compat import ORPOConfig, ORPOTrainer
 from orpo_compat.errors import NonFiniteLoss
 from tests.conftest import PAIRS, tiny_llama
-from tests.orpo_compat.runs import SETTINGS, relative_distance, run
-from tests.orpo_compat.test_trainer_equals_trl import assert_equal_runs
+from tests.orpo_compat.runs import SETTINGS, assert_equal_runs, relative_distance, run
 
 
 def tiny_t5() -> Any:
