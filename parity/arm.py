@@ -270,6 +270,28 @@ def nudge(model: Any) -> str:
     return plain_name(name)
 
 
+def jitter(parameters: list[tuple[str, Any]], step: int) -> None:
+    """Move every element of every gradient by eight units of rounding of its tensor, up or down by a seeded draw.
+
+    An optimizer that divides by the gradient's size lets an element that is almost zero move its weight as far as its
+    rounding happens to say. The other perturbations leave that to chance; here every element has its share. Eight
+    units is what the floor allows a gradient in any case (``floor.LEAST``): this is what the optimizer makes of them.
+    A gradient of exactly zero, such as that of a token that does not occur, is no sum and has no rounding.
+    """
+    import torch
+
+    for name, parameter in parameters:
+        gradient = parameter.grad
+        if gradient is None or gradient.numel() == 0:
+            continue
+        seed = int(hashlib.sha256(f"{step}|{name}".encode()).hexdigest()[:12], 16)
+        drawn = torch.Generator().manual_seed(seed)
+        signs = torch.randint(0, 2, gradient.shape, generator=drawn, dtype=torch.int8).to(gradient) * 2 - 1
+        units = 8 if gradient.dtype == torch.float32 else 1
+        size = units * torch.finfo(gradient.dtype).eps * norm_of(gradient) / math.sqrt(gradient.numel())
+        gradient.add_(signs * (gradient != 0), alpha=size)
+
+
 def split_forward(model: Any) -> None:
     """Compute every forward in two halves of the batch; the same function, summed in another order."""
     import torch
@@ -511,8 +533,8 @@ class Watch:
         }
 
 
-def make_callback(watch: Watch, resync: Any) -> Any:
-    """Return the callback that marks steps, times them without the watching, and copies states if asked to."""
+def make_callback(watch: Watch, resync: Any, jittered: bool) -> Any:
+    """Return the callback that marks steps, times them without the watching, and copies or perturbs if asked to."""
     from transformers import TrainerCallback
 
     class Marks(TrainerCallback):
@@ -524,6 +546,8 @@ def make_callback(watch: Watch, resync: Any) -> Any:
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             if watch.traced:
                 watch.before_step()
+            if jittered:
+                jitter(watch.parameters(), state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             seconds = time.perf_counter() - watch.step_started - watch.overhead
@@ -669,7 +693,7 @@ def run_once(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any]) -> 
         plant(job, run, trainer)
     watch = Watch(trainer, events, folder, plan["sample_limit"], run.get("trace", True))
     resync = copier(run["resync"]) if run.get("resync") else None
-    trainer.add_callback(make_callback(watch, resync))
+    trainer.add_callback(make_callback(watch, resync, run.get("perturb") == "jitter"))
     with phase(events, "train"):
         trainer.train()
     if rows["eval"] and run.get("trace", True):
@@ -779,9 +803,9 @@ def main(argv: list[str]) -> int:
     events = Events(os.path.join(job["out"], "arm.jsonl"))
     try:
         import_phase(events, job)
-        with open(job["plan"], encoding="utf-8") as file:
-            plan = json.load(file)
         for run in job["runs"]:
+            with open(run.get("plan") or job["plan"], encoding="utf-8") as file:
+                plan = json.load(file)
             try:
                 run_once(job, run, plan)
             except Exception as error:

@@ -2,7 +2,8 @@
 
 A rerun on a CPU is bit-equal, so a floor from reruns alone would be zero and forbid rounding. What perturbs here
 computes the same function: one weight moved by one unit in the last place, another attention kernel, the batch in two
-halves, or every row alone without its padding. The floor is measured and frozen before ours is read.
+halves, every row alone without its padding, or gradients rounded once more before the optimizer sees them. The floor is
+measured and frozen before ours is read.
 """
 
 from __future__ import annotations

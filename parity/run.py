@@ -25,7 +25,7 @@ from parity.trace import ArmRecord, Trace, read_arm, read_trace
 from parity.verdict import Judgement, Verdict, judge, worst
 
 OURS = "orpo_compat:ORPOTrainer"
-PERTURBATIONS = ("rerun", "nudge", "eager", "split", "rows")
+PERTURBATIONS = ("rerun", "nudge", "eager", "split", "rows", "jitter")
 
 Progress = Callable[[str, str, dict[str, Any]], None]
 """Called with the arm's name, the run's name, and each event as it is written."""
@@ -109,20 +109,28 @@ def floor_runs(spec: Spec) -> list[dict[str, Any]]:
     return [{**run, "optional": False} if run["name"] == "rerun" else run for run in runs]
 
 
-def measure_floor(theirs: Trace, folder: Path, spec: Spec) -> Floor:
+def measure_floor(theirs: Trace, folder: Path, spec: Spec, *, prefix: str = "") -> Floor:
     """Read the perturbed runs in ``folder`` and make the floor of them.
+
+    Args:
+        prefix: What the names of the runs begin with, where one arm ran those of several questions.
 
     Raises:
         ArmFailed: no perturbation could be run, so nothing says what rounding is.
     """
-    skipped = dict(read_arm(folder).skipped)
+    skipped = {name: why for name, why in read_arm(folder).skipped.items() if name.startswith(prefix)}
     runs: dict[str, list[Measure]] = {}
     for run in floor_runs(spec):
-        if run["name"] not in skipped:
-            runs[run["name"]] = compare(theirs, read_trace(folder / run["name"]))
+        if prefix + run["name"] not in skipped:
+            runs[run["name"]] = compare(theirs, read_trace(folder / (prefix + run["name"])))
     if not set(runs) - {"rerun"}:
         raise ArmFailed("floor", f"could not perturb anything: {skipped}")
-    return make_floor(runs, dtype=spec.dtype, num_steps=spec.steps, skipped=skipped)
+    return make_floor(
+        runs,
+        dtype=spec.dtype,
+        num_steps=spec.steps,
+        skipped={n.removeprefix(prefix): why for n, why in skipped.items()},
+    )
 
 
 def judge_all(theirs: Trace, ours: dict[str, Trace], floor: Floor, versions: dict[str, str | None]) -> list[Judgement]:

@@ -19,6 +19,8 @@ class Progress:
     """A context manager whose ``note`` takes the events of every arm as they are written."""
 
     def __init__(self, spec: Spec, *, packing: str) -> None:
+        from parity.run import PERTURBATIONS
+
         console = Console(stderr=True)
         self._live = console.is_terminal
         self._console = console
@@ -31,7 +33,7 @@ class Progress:
             transient=True,
             disable=not self._live,
         )
-        runs = {"theirs": 1, "floor": 5, "ours": 1 if packing == "never" else 2}
+        runs = {"theirs": 1, "floor": len(PERTURBATIONS), "ours": 1 if packing == "never" else 2}
         self._tasks: dict[str, TaskID] = {
             arm: self._bars.add_task(arm, total=count * spec.steps, said="") for arm, count in runs.items()
         }

@@ -84,6 +84,21 @@ def test_a_nudge_moves_one_weight_by_one_unit_in_the_last_place(model):
     assert moved[name] == pytest.approx(2.0**-23, rel=1e-3)
 
 
+def test_a_jitter_moves_every_gradient_that_is_a_sum_by_eight_units_and_no_other():
+    weight = torch.nn.Parameter(torch.zeros(2, 3))
+    weight.grad = torch.tensor([[3.0, 0.0, 1e-9], [-4.0, 0.0, 2e-3]])
+    before = weight.grad.clone()
+    arm.jitter([("w", weight), ("frozen", torch.nn.Parameter(torch.zeros(2)))], step=0)
+    moved = weight.grad - before
+    expected = 8 * 2.0**-23 * 5.0 / math.sqrt(6)  # of the root mean square: the norm is 5
+    assert moved[before == 0].tolist() == [0.0, 0.0]
+    assert moved[before != 0].abs().tolist() == pytest.approx([expected] * 4, rel=0.1)
+    again = torch.nn.Parameter(torch.zeros(2, 3))
+    again.grad = before.clone()
+    arm.jitter([("w", again)], step=0)
+    assert torch.equal(again.grad, weight.grad)
+
+
 def test_adapters_start_from_their_names_alone():
     def adapters():
         module = torch.nn.Module()
