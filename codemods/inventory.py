@@ -79,7 +79,7 @@ def _attributes(tree: ast.AST, bound: dict[str, str]) -> Iterator[tuple[int, str
             yield node.lineno, module, name
 
 
-def _python_of(path: str, source: bytes) -> tuple[bytes, list[int]]:
+def python_of(path: str, source: bytes) -> tuple[bytes, list[int]]:
     """The Python text of a file, and the file's line for each of its lines (empty: the same)."""
     if not path.endswith(".ipynb"):
         return source, []
@@ -100,7 +100,7 @@ def _python_of(path: str, source: bytes) -> tuple[bytes, list[int]]:
 
 def usages(path: str, source: bytes) -> list[Usage]:
     """Every use in one Python text or notebook, by line; empty when it does not parse."""
-    text, places = _python_of(path, source)
+    text, places = python_of(path, source)
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

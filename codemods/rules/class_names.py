@@ -1,4 +1,4 @@
-"""Report listed strings that are the name of a class and nothing more, in files that speak of TRL.
+"""Report strings, listed or handed on, that are the name of a class and nothing more, in files that speak of TRL.
 
 ``{"orpo": "ORPOTrainer"}`` beside a ``getattr(trl, name)`` finds nothing since TRL 0.29; a list of trainers to patch
 or to tell by name may have to know ours. Which of the two it is, only a reader can say.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import libcst as cst
 
 from codemods.catalog import CLASSES
-from codemods.context import Context, literal
+from codemods.context import Context, callee, literal
 from codemods.findings import Severity
 from codemods.rules import Example, Phase, Rule
 from codemods.scopes import Binding
@@ -54,11 +54,15 @@ def _bindings(bindings: dict[str, list[Binding]]) -> list[Binding]:
 
 
 def _is_listed(context: Context, node: cst.CSTNode) -> bool:
-    """Whether the string stands in a dictionary, list, tuple or set, and not in ``__all__``.
+    """Whether the string is handed to a call, or stands in a dictionary, list, tuple or set, and not in ``__all__``.
 
-    What stands in a call or a comparison is looked at by the rules about those.
+    What ``getattr`` and its like are given is looked at by the rules about those.
     """
-    if not isinstance(context.syntax.parents.get(node), (cst.BaseElement, cst.DictElement)):
+    parent = context.syntax.parents.get(node)
+    if isinstance(parent, cst.Arg):
+        call = context.syntax.parents.get(parent)
+        return isinstance(call, cst.Call) and callee(call) not in {"getattr", "hasattr", "setattr", "delattr"}
+    if not isinstance(parent, (cst.BaseElement, cst.DictElement)):
         return False
     statements = (parent for parent, _ in context.ancestors(node) if isinstance(parent, cst.BaseSmallStatement))
     statement = next(statements, None)

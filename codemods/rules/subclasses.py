@@ -50,17 +50,18 @@ def _methods(node: cst.ClassDef) -> Iterator[cst.FunctionDef]:
 
 def _report(context: Context, owner: cst.ClassDef, method: cst.FunctionDef, hook: Hook) -> None:
     what = f"{owner.name.value} overrides {method.name.value}"
+    verify = f"orpo-compat migrate --verify-subclass {context.path}:{owner.name.value} trains it on both sides."
     called = f"{method.name.value}({', '.join(hook.parameters)})"
     problem = _mismatch(method, hook)
     note = f" ({hook.note})" if hook.note else ""
     if problem:
         message = f"{what}, but {problem}; ours calls {called}{note}."
-        context.report("OC111", method.name, message, "Give it those parameters, then run orpo-compat parity on it.")
+        context.report("OC111", method.name, message, f"Give it those parameters; {verify}")
     else:
         added = {param.name.value for param in parameters(method.params)} - {*hook.parameters, "self"}
         note = note if added else ""
         message = f"{what}; ours calls {called} with TRL's meaning, and takes TRL's padded path where it must{note}."
-        context.report("OC111", method.name, message, "Run orpo-compat parity on the subclass.", Severity.INFO)
+        context.report("OC111", method.name, message, f"To be sure, {verify}", Severity.INFO)
 
 
 def _mismatch(method: cst.FunctionDef, hook: Hook) -> str:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from codemods.journal import Journal, Run
     from codemods.plan import Plan
     from codemods.reports.model import Report
+    from parity.gate import GateResult
 
 Gate = Callable[[Path, Request], dict[str, str]]
 """Root of the tree and the request -> what the journal records of the verdict; stops the run when it refuses."""
@@ -50,12 +51,34 @@ def judge(root: Path, request: Request) -> dict[str, str]:
         )
     except ParityError as error:
         stop(ExitCode.PARITY_NOT_RUN, f"{error}\nparity was not shown, so nothing was written (OC140)")
+    _refuse_failed(result)
+    evidence = _relative(result.evidence, root)
+    return {"verdict": result.verdict.name, "headline": result.headline, "evidence": evidence, "digest": result.digest}
+
+
+def _refuse_failed(result: GateResult, what: str = "") -> None:
+    """End the run with nothing written unless the verdict passes."""
     verdict = result.verdict
     if not verdict.passes:
         code = ExitCode.PARITY_NOT_RUN if verdict.exit_code == ExitCode.PARITY_NOT_RUN else ExitCode.GATE_REFUSED
-        stop(code, f"{verdict.name}: {result.headline}\nnothing was written; the evidence is {result.evidence} (OC141)")
-    evidence = _relative(result.evidence, root)
-    return {"verdict": verdict.name, "headline": result.headline, "evidence": evidence, "digest": result.digest}
+        said = f"{what}{verdict.name}: {result.headline}"
+        stop(code, f"{said}\nnothing was written; the evidence is {result.evidence} (OC141)")
+
+
+def _judge_subclasses(plan: Plan, request: Request) -> dict[str, str]:
+    """Judge each subclass that was asked for; what the journal records of them."""
+    from orpo_compat.cli.migrate_subclasses import judge_subclasses
+    from parity.errors import ParityError
+
+    record = {}
+    try:
+        for subclass, result in judge_subclasses(plan, request):
+            _refuse_failed(result, f"{subclass}: ")
+            record[f"subclass {subclass}"] = f"{result.verdict.name}, {_relative(result.evidence, plan.root)}"
+    except ParityError as error:
+        advice = "a class written for an older TRL needs that release: --reference-python"
+        stop(ExitCode.PARITY_NOT_RUN, f"{error}\n{advice}\nparity was not shown, so nothing was written (OC140)")
+    return record
 
 
 def _relative(evidence: Path, root: Path) -> str:
@@ -189,6 +212,8 @@ def _write(journal: Journal, plan: Plan, request: Request, gate: Gate) -> tuple[
     journal.prepare()
     with exclusive(journal.lock):
         word = {"skipped": "--no-verify"} if request.no_verify else gate(plan.root, request)
+        if request.verify_subclass:
+            word |= _judge_subclasses(plan, request)
         preflight.check(plan, allow_dirty=request.allow_dirty)  # the gate takes minutes: look again
         with undoable():
             return switching.write(journal, plan.files, kind="migrate", gate=word), word

@@ -43,6 +43,12 @@ NoVerify = Annotated[bool, typer.Option("--no-verify", help="Skip the parity gat
 VerifyWith = Annotated[
     Path | None, typer.Option("--verify-with", metavar="EVIDENCE", help="Let this sealed evidence decide.")
 ]
+VerifySubclass = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--verify-subclass", metavar="FILE:CLASS", help="Also prove parity of your own subclass (`all`: each found)."
+    ),
+]
 ReferencePython = Annotated[Path | None, typer.Option("--reference-python", help="The interpreter that has TRL.")]
 AllowDirty = Annotated[bool, typer.Option("--allow-dirty", help="Run on a git tree with uncommitted work.")]
 Commit = Annotated[bool, typer.Option("--commit", help="Commit the switched files, and only them.")]
@@ -82,6 +88,7 @@ class Request:
     to: Home | None
     no_verify: bool
     verify_with: Path | None
+    verify_subclass: list[str]
     reference_python: Path | None
     allow_dirty: bool
     commit: bool
@@ -122,6 +129,8 @@ class Request:
             "--diff - and --report both want stdout: give --output": self.diff == "-" and self._report_to_stdout,
             "--dry-run and --report both want stdout: give --output": self.dry_run and self._report_to_stdout,
             "--no-verify and --verify-with contradict each other": self.no_verify and self.verify_with is not None,
+            "--verify-subclass is part of the gate that --no-verify skips": self.no_verify
+            and bool(self.verify_subclass),
             "`-` stands alone: give no other path beside it": "-" in self.paths and len(self.paths) > 1,
         }
         for message, is_wrong in wrong.items():

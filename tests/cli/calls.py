@@ -24,5 +24,13 @@ def request(*paths: object, **asked: object) -> Request:
     """A request as the command line would make it, everything off but what is ``asked``."""
     off = {field.name: False for field in dataclasses.fields(Request) if field.type == "bool"}
     empty = {"diff": "", "to": None, "verify_with": None, "reference_python": None, "report": None, "output": None}
-    plain = {**off, **empty, "include": [], "exclude": [], "jobs": 1, "paths": [str(path) for path in paths]}
+    plain = {
+        **off,
+        **empty,
+        "include": [],
+        "exclude": [],
+        "verify_subclass": [],
+        "jobs": 1,
+        "paths": [str(path) for path in paths],
+    }
     return Request(**{**plain, **asked})  # type: ignore[arg-type]

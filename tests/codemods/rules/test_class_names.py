@@ -14,6 +14,7 @@ from tests.codemods.checks import check_noop, check_refuses
         "NAMES = {'orpo': 'ORPOTrainer'}\nm = load('trl')\n",
         "_LAZY = {'ORPOTrainer': 'trl'}\n",
         "from trl import SFTTrainer\nfor name in ('DPOTrainer', 'ORPOTrainer'):\n    go(trainer, name)\n",
+        "from trl import SFTTrainer\nwith patch(target('ORPOTrainer')) as made:\n    go()\n",
         "KNOWN = [\n    'ORPOConfig',\n]\nfrom trl import SFTTrainer\n",
     ],
 )
@@ -29,6 +30,7 @@ def test_a_listed_name_of_a_class_is_good_to_know(source: str) -> None:
         "import easydel\nNAMES = {'orpo': 'ORPOTrainer'}\n",
         "from trl import SFTTrainer\nclass ORPOTrainer: ...\nNAMES = ['ORPOTrainer']\n",
         "import trl\n__all__ = ['ORPOTrainer']\n",
+        "from trl import SFTTrainer\nok = hasattr(mine, 'ORPOTrainer')\n",
         "import trl\nok = type(x).__name__ == 'ORPOTrainer'\n",
     ],
 )
