@@ -35,11 +35,14 @@ from {first} to {last} took, in every spelling, and starts from the defaults of 
 this page are [those of `TrainingArguments`][plain] and mean what they mean there.
 
 ```python
+from transformers import TrainingArguments
+
 from orpo_compat import ORPOConfig
 
 config = ORPOConfig("runs/first", beta=0.1, max_length=1024, learning_rate=8e-6)
-config = ORPOConfig.for_trl("0.9.6", output_dir="runs/as-then")         # the defaults of another release
-config = ORPOConfig.from_training_arguments(plain_training_arguments)   # the values of another trainer's arguments
+config = ORPOConfig.for_trl("0.9.6", output_dir="runs/as-then")  # the defaults of another release
+plain = TrainingArguments("runs/plain", learning_rate=2e-5)
+config = ORPOConfig.from_training_arguments(plain)               # the values of another trainer's arguments
 ```
 
 A value that an argument cannot have is a `ConfigError` (a `ValueError`) that names the allowed ones. A name that nobody
