@@ -95,12 +95,25 @@ def build_reference(requirement: str, *, report: Callable[[str], None]) -> Refer
     """
     release = pinned_release(requirement)
     home = cache_folder() / "references" / f"trl-{release}-py{sys.version_info[0]}{sys.version_info[1]}"
-    packages = packages_for(release)
+    ensure_environment(home, packages_for(release), report=report)
+    found = find_reference(python=home)
+    return Reference(found.python, found.versions, f"built for {requirement}")
+
+
+def ensure_environment(home: Path, packages: tuple[str, ...], *, report: Callable[[str], None]) -> Path:
+    """Build a virtual environment of exactly these packages unless it is there already; return its interpreter.
+
+    Raises:
+        ReferenceUnavailable: it could not be built; the message ends with what pip said.
+    """
     marker = home / "complete"
     if not marker.is_file() or marker.read_text(encoding="utf-8").split() != list(packages):
         _build(home, packages, report)
-    found = find_reference(python=home)
-    return Reference(found.python, found.versions, f"built for {requirement}")
+    return _python_of(home)
+
+
+def _python_of(home: Path) -> Path:
+    return home / "bin" / "python" if os.name != "nt" else home / "Scripts" / "python.exe"
 
 
 def _build(home: Path, packages: tuple[str, ...], report: Callable[[str], None]) -> None:
@@ -110,8 +123,7 @@ def _build(home: Path, packages: tuple[str, ...], report: Callable[[str], None])
     try:
         # Built in place, because scripts and pyvenv.cfg hold absolute paths; the marker makes it whole.
         _call([sys.executable, "-m", "venv", str(home)])
-        python = str(home / "bin" / "python") if os.name != "nt" else str(home / "Scripts" / "python.exe")
-        _call([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
+        _call([str(_python_of(home)), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages])
     except ReferenceUnavailable:
         shutil.rmtree(home, ignore_errors=True)
         raise
