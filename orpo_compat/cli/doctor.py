@@ -36,14 +36,15 @@ _FLOORS = ("torch", "transformers", "accelerate", "peft", "datasets")
 _SHADOWS = ("trl", "orpo_compat", "parity", "codemods", "datasets", "transformers", "torch", "peft")
 _STYLE = {"ok": "green", "note": "yellow", "missing": "dim", "trouble": "bold red"}
 _PROBE = """
-import importlib, json, sys
+import importlib, json, re, sys
 answers = {}
 for line in json.loads(sys.argv[1]):
     try:
         exec(line, {})
         answers[line] = ""
     except BaseException as error:
-        answers[line] = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        first = (str(error).splitlines() or [""])[0]
+        answers[line] = f"{type(error).__name__}: {re.sub(' [(]/.*[)]$', '', first)}"
 print(json.dumps(answers))
 """
 
