@@ -94,7 +94,8 @@ def test_token_logps_are_log_softmax_gathered_in_float32() -> None:
     for row, position in [(0, 0), (0, 1), (0, 2), (1, 1), (1, 2)]:
         scores = [math.exp(v) for v in logits[row, position].tolist()]
         expected = math.log(scores[int(targets[row, position])] / sum(scores))
-        assert logps[row, position].item() == pytest.approx(expected, rel=1e-5)
+        # One rounding of the largest logit, about 10, is what a release's kernel may differ by.
+        assert logps[row, position].item() == pytest.approx(expected, rel=1e-5, abs=1e-6)
 
 
 def test_masked_mean_of_a_row_without_positions_is_zero_with_zero_gradient() -> None:

@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 import types
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,9 @@ def test_a_file_of_the_newest_trl_keeps_every_value(tmp_path: Path) -> None:
 def test_every_home_the_class_had_is_known(module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name = "UnslothORPOConfig" if module.startswith("Unsloth") else "ORPOConfig"
     theirs = type(name, (), {"__module__": module})
+    parents = list(accumulate(module.split(".")[:-1], "{}.{}".format))
+    for parent in parents:  # pickle imports them first
+        monkeypatch.setitem(sys.modules, parent, types.ModuleType(parent))
     monkeypatch.setitem(sys.modules, module, types.SimpleNamespace(**{name: theirs}))
     saved = theirs()
     saved.__dict__ = {"output_dir": "there", "beta": 0.4, "optim": OptimizerNames.SGD, "framework": "pt"}

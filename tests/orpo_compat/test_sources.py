@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -183,9 +184,16 @@ def test_a_slice_that_leaves_nothing_is_an_error(tmp_path: Path) -> None:
         read_source(path, split="[5:]")
 
 
+# Python 3.10's csv writes and reads no NUL.
+UNWRITABLE = "" if sys.version_info >= (3, 11) else "\0"
+
+
 @given(
     st.lists(
-        st.tuples(*[st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)] * 3),
+        st.tuples(
+            *[st.text(st.characters(exclude_categories=["Cs"], exclude_characters=UNWRITABLE), min_size=1, max_size=20)]
+            * 3
+        ),
         min_size=1,
     )
 )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from packaging.version import Version
 
 from orpo_compat.planning.memory import (
     Precision,
@@ -61,6 +62,7 @@ def shape() -> ModelShape:
     return shape_from_config(tiny_llama(**SIZES).config.to_dict(), "test")
 
 
+@pytest.mark.skipif(Version(torch.__version__) < Version("2.8"), reason="the CPU's kernel had no grouped heads yet")
 @pytest.mark.parametrize("precision", HOLDING)
 def test_a_layer_keeps_as_many_bytes_as_the_formula_says(precision: Precision) -> None:
     measured = (kept_bytes(3, precision, False) - kept_bytes(2, precision, False)) / TOKENS

@@ -39,7 +39,9 @@ def built(config: dict[str, Any]) -> torch.nn.Module:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     with torch.device("meta"):
-        return AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    model.tie_weights()
+    return model
 
 
 @pytest.mark.parametrize("name", ["SmolLM-135M", "Qwen2.5-0.5B", "tiny-moe"])
