@@ -21,6 +21,7 @@ from codemods import git
 from codemods.errors import GitFailed
 from codemods.findings import Finding, Severity
 from codemods.ignored import NEVER, walk
+from codemods.writing import READ
 
 MAX_BYTES = 1 << 20
 MAX_NOTEBOOK_BYTES = 64 << 20
@@ -44,7 +45,6 @@ _ORPO = re.compile(rb"(?:(?<![A-Za-z])|(?<=\\[nrt]))(?:ORPO|orpo)")
 _GENERATED = re.compile(
     rb"(?m)^[ \t]*(#|//|--|;|<!--|\"\"\"|\*).*(@generated\b|\bDO NOT EDIT\b.*generat|generat.*\bDO NOT EDIT\b)"
 )
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ def _search_huge(path: str, descriptor: int, size: int) -> bool:
 
 
 def _read(root: str, path: str) -> Candidate | Finding | None:
-    descriptor = os.open(f"{root}/{path}", _READ)
+    descriptor = os.open(f"{root}/{path}", READ)
     try:
         status = os.fstat(descriptor)
         if stat.S_ISDIR(status.st_mode):

@@ -8,6 +8,7 @@ CodemodError
 |   |-- OperationUnderway    a merge, rebase, cherry-pick or revert is not finished
 |   |-- LockHeld             another run works on the same tree
 |   |-- NotWritable          a file or folder cannot be replaced
+|   |-- NoLocks              this system cannot keep a second run out
 |   |-- NoSpace              the disk cannot hold the journal and the switched files
 |   `-- ShadowedPackage      ``trl`` or ``orpo_compat`` is a package of the tree itself
 |-- StaleInput           a file changed between the plan and the write; what was written is undone
@@ -54,6 +55,10 @@ class OperationUnderway(Refused):
 
 class LockHeld(Refused):
     """Another process holds the lock of this tree."""
+
+
+class NoLocks(Refused):
+    """The operating system has no ``flock``: two runs on one tree could not be kept apart."""
 
 
 class NotWritable(Refused):

@@ -8,13 +8,14 @@ Every word read back is checked: paths stay inside the tree, bytes match their d
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from enum import Enum
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -94,7 +95,12 @@ def _edit_from_json(raw: dict[str, Any]) -> Edit:
 
 def _safe_path(path: str) -> str:
     parts = PurePosixPath(path).parts
-    if not parts or path.startswith("/") or "\0" in path or ".." in parts or parts[0] in (HOME, ".git"):
+    try:
+        os.fsencode(path)
+        unsafe = path.startswith("/") or "\0" in path or ".." in parts or parts[:1] in ((HOME,), (".git",))
+    except UnicodeEncodeError:
+        unsafe = True
+    if not parts or unsafe:
         raise JournalDamaged(f"the journal names {path!r}, which is not a file of this tree; nothing is written")
     return path
 
@@ -132,7 +138,10 @@ class Run:
 
     @property
     def state(self) -> State:
-        return State(self._state()["state"])
+        try:
+            return State(self._state()["state"])
+        except (KeyError, ValueError, TypeError) as error:
+            raise JournalDamaged(_unreadable(self.folder, f"its state is no state: {error!r}")) from error
 
     def _state(self) -> dict[str, Any]:
         loaded: dict[str, Any] = json.loads((self.folder / "state.json").read_text("utf-8"))
@@ -181,9 +190,17 @@ def _dump(value: dict[str, Any]) -> bytes:
     return (json.dumps(value, indent=1) + "\n").encode("ascii")
 
 
-def new_record(kind: str, entries: tuple[Entry, ...], gate: dict[str, str], undoes: str = "") -> Record:
-    """A record with a fresh run id, which sorts by time."""
-    stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S%fZ")
+_STAMP = "%Y%m%dT%H%M%S%fZ"
+
+
+def new_record(
+    kind: str, entries: tuple[Entry, ...], gate: dict[str, str], undoes: str = "", later_than: str = ""
+) -> Record:
+    """A record with a fresh run id, which sorts by time, and after the run ``later_than`` whatever the clock says."""
+    now = datetime.now(timezone.utc).replace(tzinfo=None)
+    with contextlib.suppress(ValueError):
+        now = max(now, datetime.strptime(later_than.partition("-")[0], _STAMP) + timedelta(microseconds=1))
+    stamp = now.strftime(_STAMP)
     return Record(f"{stamp}-{secrets.token_hex(4)}", _now(), kind, entries, gate, undoes)
 
 
@@ -250,11 +267,8 @@ class Journal:
             if sealed["plan"] != writing.digest(plan):
                 raise JournalDamaged(f"{folder / 'plan.json'} does not match its seal; nothing is written from it")
             return Run(folder, replace(_record(json.loads(plan)), run=folder.name))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            advice = f"To go on without it, move {folder} out of the journal"
-            raise JournalDamaged(
-                f"{folder} cannot be read as a journal ({error}); nothing is written. {advice}"
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise JournalDamaged(_unreadable(folder, repr(error))) from error
 
     def unfinished(self) -> list[Run]:
         return [run for run in self.runs() if run.state.unfinished]
@@ -262,6 +276,11 @@ class Journal:
     def standing(self) -> list[Run]:
         """The migrations in force, newest first: what a rollback takes back."""
         return [run for run in reversed(self.runs()) if run.record.kind == "migrate" and run.state is State.DONE]
+
+
+def _unreadable(folder: Path, why: str) -> str:
+    advice = f"To go on without it, move {folder} out of the journal"
+    return f"{folder} cannot be read as a journal ({why}); nothing is written. {advice}"
 
 
 def _record(raw: dict[str, Any]) -> Record:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from codemods import git
 from codemods.errors import DirtyTree, GitFailed, NoSpace, NotWritable, OperationUnderway, ShadowedPackage
+from codemods.locks import locking
 from codemods.plan import FilePlan, Plan
 
 _WRITE_BITS = stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH
@@ -113,6 +114,7 @@ def check_space(root: Path, files: Iterable[FilePlan]) -> None:
 
 def check(plan: Plan, *, allow_dirty: bool) -> None:
     """Run every check a migration needs, the cheap ones first."""
+    locking()
     check_not_shadowed(plan)
     paths = [file.path for file in plan.files]
     if not allow_dirty:

@@ -21,7 +21,8 @@ from codemods.transaction import carry_out, check_fresh
 def write(journal: Journal, files: Sequence[FilePlan], *, kind: str, gate: dict[str, str], undoes: str = "") -> Run:
     """Journal the change of ``files`` and make it, all or nothing."""
     originals = {writing.digest(file.source): file.source for file in files}
-    record = new_record(kind, tuple(file.entry() for file in files), gate, undoes)
+    latest = max((run.record.run for run in journal.runs()), default="")
+    record = new_record(kind, tuple(file.entry() for file in files), gate, undoes, later_than=latest)
     check_fresh(journal.root, record.entries)
     run = journal.begin(record, originals)
     carry_out(journal.root, run)

@@ -15,6 +15,9 @@ from pathlib import Path
 
 from codemods.errors import StaleInput
 
+# Windows knows none of these, and has O_BINARY: reading and planning work there, writing is refused (see locks).
+_EXTRA = ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_BINARY")
+READ = os.O_RDONLY | sum(getattr(os, name, 0) for name in _EXTRA)
 _IGNORED_XATTR_ERRORS = frozenset({errno.ENOTSUP, errno.EPERM, errno.EINVAL, errno.ENODATA})
 
 
@@ -29,7 +32,7 @@ def read_regular(path: Path) -> bytes:
     Raises:
         OSError: missing, unreadable, or a link (``ELOOP``).
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, READ)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", str(path))

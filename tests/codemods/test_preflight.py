@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from codemods.local_packages import find_local_packages
 from codemods.locks import exclusive
 from codemods.options import Options
 from codemods.plan import make_plan
-from tests.codemods.trees import make_tree
+from tests.codemods.trees import PLAIN, contents, make_tree
 
 
 def test_full_disk_is_refused_with_both_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -96,3 +98,26 @@ def test_a_lock_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="lock"), exclusive(tmp_path / "lock"):
         pass
     assert target.read_bytes() == b"keep\n"
+
+
+def test_without_posix_everything_but_writing_works(tmp_path: Path) -> None:
+    """A Python that lacks what Windows lacks: the preview works, the switch is refused with a way to go on."""
+    make_tree(tmp_path / "tree")
+    script = """
+import os, sys
+sys.modules["fcntl"] = None
+for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_CLOEXEC", "O_DIRECTORY", "sched_getaffinity", "listxattr"):
+    delattr(os, name)
+from orpo_compat.cli.app import app
+app()
+"""
+    command = [sys.executable, "-c", script, "migrate", str(tmp_path / "tree"), "--no-verify", "--yes"]
+    preview = subprocess.run(
+        [*command, "--diff", str(tmp_path / "p.patch")], capture_output=True, text=True, check=False
+    )
+    assert preview.returncode == 0, preview.stderr
+    assert b"+from orpo_compat import" in (tmp_path / "p.patch").read_bytes()
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == 6
+    assert "git apply" in refused.stderr
+    assert contents(tmp_path / "tree") == PLAIN
