@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any
 
 from orpo_compat.errors import ConfigError
@@ -36,6 +38,22 @@ def split_total_batch(total: int, *, per_device: int | None, world_size: int) ->
             + f".\n  Next: use a per-device size of {', '.join(map(str, sizes[-6:]))}, or another total."
         )
     return {"per_device_train_batch_size": per_device, "gradient_accumulation_steps": share // per_device}
+
+
+def planned_updates(pairs: int, values: Mapping[str, Any], *, world_size: int) -> int:
+    """How many updates a run will make, from the arguments of `ORPOConfig` as far as they were given.
+
+    Args:
+        pairs: to train on.
+        values: may hold ``max_steps``, ``num_train_epochs``, ``per_device_train_batch_size`` and the like.
+        world_size: number of processes.
+    """
+    if int(values.get("max_steps") or -1) > 0:
+        return int(values["max_steps"])
+    per_device = int(values.get("per_device_train_batch_size") or DEFAULT_PER_DEVICE)
+    accumulation = int(values.get("gradient_accumulation_steps") or 1)
+    batches = -(-pairs // (per_device * world_size))
+    return max(1, math.ceil(float(values.get("num_train_epochs", 3.0)) * max(1, -(-batches // accumulation))))
 
 
 def end_at(rate: float, *, scheduler: str | None, kwargs: dict[str, Any] | None) -> dict[str, Any]:

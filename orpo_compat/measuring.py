@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from orpo_compat.pairs import Pair
 
 _NO_LIMIT = 2**31 - 1
+NOTE_WORDS = {
+    "response_trimmed": "have a response cut",
+    "prompt_trimmed": "have their prompt cut",
+    "rescued": "of them because the prompt alone fills max_length",
+    "boundary_repaired": "tokenize differently at the end of the prompt",
+}
+"""In words what `RowNote` counts, by its flags in lower case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,12 @@ def tokenized(pairs: Sequence[Pair], tokenizer: Any, rules: Any) -> dict[str, li
 
     columns = {name: [pair.as_row()[name] for pair in pairs] for name in ("prompt", "chosen", "rejected")}
     return render_and_tokenize(columns, tokenizer, rules)
+
+
+def trim_words(counts: Mapping[str, int]) -> str:
+    """What was done to a dataset's rows, in one line; empty if nothing was."""
+    told = [f"{counts[name]:,} {words}" for name, words in NOTE_WORDS.items() if counts.get(name)]
+    return ", ".join(told)
 
 
 def pair_lengths(pairs: Sequence[Pair], tokenizer: Any) -> list[PairLength]:

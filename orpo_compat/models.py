@@ -29,6 +29,12 @@ ATTENTION = {"vanilla": "eager", "flash": "flash_attention_2", "flash2": "flash_
 """Names people know from other tools, to those of transformers."""
 
 
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class LoraChoice:
     """The adapter the user asked for; the defaults are PEFT users' habit, not PEFT's own."""
@@ -135,6 +141,44 @@ def load(name: str, kwargs: dict[str, Any], *, tokenizer_name: str | None = None
         return load_model(resolved, {"dtype": "float32", **kwargs}, False), tokenizer
     except (OSError, ValueError, RuntimeError) as error:
         raise _cannot_load("model", resolved, error) from error
+
+
+def chat_template(choice: str) -> str:
+    """The Jinja text of a chat template: ``chatml``, a file, or the text itself.
+
+    Raises:
+        ModelError: none of these.
+    """
+    if choice.lower() == "chatml":
+        return CHATML
+    if "{%" in choice or "{{" in choice:
+        return choice
+    try:
+        return Path(choice).expanduser().read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(
+            f"--chat-template {choice}: no such file.\n  Next: give a Jinja file, Jinja text, or chatml."
+        ) from error
+
+
+def give_template(tokenizer: Any, choice: str | None, *, needed: bool) -> None:
+    """Set the chat template that was chosen, if any, and check that there is one if messages are to be rendered.
+
+    Args:
+        tokenizer: changed in place.
+        choice: as for ``chat_template``; None leaves the tokenizer's own.
+        needed: whether there are messages.
+
+    Raises:
+        ModelError: the choice cannot be read, or there is no template though one is needed.
+    """
+    if choice:
+        tokenizer.chat_template = chat_template(choice)
+    if needed and not getattr(tokenizer, "chat_template", None):
+        raise ModelError(
+            "the data holds chat messages, but the tokenizer has no chat template to turn them into text.\n"
+            "  Next: give one with --chat-template (a Jinja file, or chatml), or use the instruct variant of the model."
+        )
 
 
 def load_tokenizer(name: str, kwargs: dict[str, Any] | None = None) -> Any:

@@ -56,12 +56,13 @@ class RunRecorder(TrainerCallback):  # type: ignore[misc, unused-ignore]  # tran
     ) -> None:
         """Append one line."""
         if state.is_world_process_zero and logs:
-            self.append({"step": state.global_step, **logs})
+            append_record(self.path.parent, {"step": state.global_step, **logs})
 
-    def append(self, entry: Mapping[str, Any]) -> None:
-        """Write one record, also of a kind the Trainer does not log (an incident)."""
-        with self.path.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps(json_safe(entry)) + "\n")
+
+def append_record(folder: Path, entry: Mapping[str, Any]) -> None:
+    """Write one record to a run's metrics, also of a kind the Trainer does not log (an incident)."""
+    with (folder / METRICS_FILE).open("a", encoding="utf-8") as stream:
+        stream.write(json.dumps(json_safe(entry)) + "\n")
 
 
 def json_safe(value: Any) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from orpo_compat.history import History, Series
+from orpo_compat.measuring import trim_words
 from orpo_compat.plots import PANELS, as_svg, drawable
 from orpo_compat.run_folder import write_atomically
 
@@ -107,8 +108,8 @@ def _data(data: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]
     rows += [(f"left out: {reason}", f"{at['pairs']:,}") for reason, at in data.get("dropped", {}).items()]
     for part, counts in data.get("trimmed", {}).items():
-        told = ", ".join(f"{number:,} {what.replace('_', ' ')}" for what, number in counts.items())
-        rows.append((f"tokenized for {part}", told))
+        told = trim_words(counts) or "none had to be cut"
+        rows.append((f"tokenized for {part}", f"{counts.get('rows', 0):,} pairs: {told}"))
     return rows
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 import orpo_compat
+from orpo_compat.cli.command import adopt_all
 from orpo_compat.cli.data import data_app
 from orpo_compat.cli.diagnose import diagnose
 from orpo_compat.cli.doctor import doctor
@@ -44,7 +45,10 @@ def root(
         bool, typer.Option("--debug", help="Show where an error comes from; may stand anywhere in the line.")
     ] = False,
 ) -> None:
-    """ORPO training without TRL: switch a repository, prove the numbers, train."""
+    """ORPO training without TRL: switch a repository, prove the numbers, train.
+
+    Example: orpo-compat train --model tiny --data prefs.csv --output out/
+    """
 
 
 app.command("migrate")(migrate)
@@ -58,6 +62,7 @@ app.command("doctor")(doctor)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
 app.command("compare")(compare)
+adopt_all(app)
 
 
 def main() -> None:

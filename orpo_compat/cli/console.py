@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+import textwrap
 import traceback
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 import typer
 
@@ -26,14 +27,29 @@ def err() -> Console:
     """The console on stderr: progress, summaries, errors."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=_unbroken(sys.stderr))
 
 
 def out() -> Console:
     """The console on stdout: what the user asked to see."""
     from rich.console import Console
 
-    return Console(highlight=False)
+    return Console(highlight=False, soft_wrap=_unbroken(sys.stdout))
+
+
+def _unbroken(stream: TextIO) -> bool:
+    """Whether every sentence is one line: into pipes and files, unless a width was asked for with COLUMNS."""
+    return not stream.isatty() and "COLUMNS" not in os.environ
+
+
+def paragraph(console: Console, text: str, *, lead: str = "", style: str = "") -> None:
+    """Print prose behind a lead such as ``1.``, its further lines indented below it where a terminal breaks them."""
+    indent = " " * len(lead)
+    if not console.soft_wrap:
+        text = textwrap.fill(text, max(20, console.width), initial_indent=lead, subsequent_indent=indent)
+    else:
+        text = lead + text
+    console.print(text, style=style, markup=False)
 
 
 def say(text: str) -> None:
@@ -64,6 +80,10 @@ def reported_errors() -> Iterator[None]:
         raise
     except typer.Abort:
         stop(ExitCode.REFUSED, "not confirmed; nothing was written")
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain again when it flushes at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(int(ExitCode.DONE)) from None
     except KeyboardInterrupt:
         stop(ExitCode.INTERRUPTED, "interrupted; every file is whole")
     except Exception as error:

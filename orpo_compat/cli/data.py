@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from orpo_compat.cli.console import err, out, reported_errors
+from orpo_compat.cli.console import err, out, paragraph, reported_errors
 from orpo_compat.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -16,22 +16,18 @@ if TYPE_CHECKING:
     from orpo_compat.inspection import Inspection
     from orpo_compat.pairs import Pair, Pairs
 
-data_app = typer.Typer(name="data", help="Look at preference data.", no_args_is_help=True)
+data_app = typer.Typer(name="data", no_args_is_help=True)
 
 _BAR = "\u2588"
 _PARTS = ("prompt", "chosen", "rejected", "together")
-_DONE = {
-    "untouched": "fit as they are",
-    "response_trimmed": "have a response cut",
-    "prompt_trimmed": "have their prompt cut",
-    "rescued": "of them because the prompt alone fills max_length",
-    "boundary_repaired": "tokenize differently at the end of the prompt",
-}
 
 
 @data_app.callback()
 def data() -> None:
-    """Look at preference data."""
+    """Look at preference data.
+
+    Example: orpo-compat data inspect prefs.csv
+    """
 
 
 @data_app.command("inspect")
@@ -52,6 +48,7 @@ def inspect(
     delimiter: Annotated[str | None, typer.Option(help="Between cells, instead of finding it out.")] = None,
     encoding: Annotated[str | None, typer.Option(help="Of the file, if not UTF-8.")] = None,
     as_chat: Annotated[bool, typer.Option("--as-chat", help="Turn text into messages for the chat template.")] = False,
+    chat_template: Annotated[str | None, typer.Option(help="Jinja file, or chatml, if the tokenizer has none.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the findings as JSON on stdout.")] = False,
 ) -> None:
     """Count, measure and show preference pairs.
@@ -65,6 +62,7 @@ def inspect(
         from orpo_compat.cli.train_data import read_pairs
         from orpo_compat.cli.train_settings import TrainSettings
         from orpo_compat.inspection import inspect_pairs
+        from orpo_compat.models import give_template
 
         settings = TrainSettings(
             prompt_column=prompt_column,
@@ -77,6 +75,8 @@ def inspect(
         )
         source, pairs = read_pairs(settings, file, split)
         tokenizer, rules = _tokenization(model, max_length, max_prompt_length, truncation_mode)
+        if tokenizer is not None:
+            give_template(tokenizer, chat_template, needed=pairs.chat)
         found = inspect_pairs(pairs, tokenizer=tokenizer, rules=rules)
         if as_json:
             facts = {"source": file, "format": source.kind, "digest": source.digest, "notes": list(source.notes)}
@@ -108,21 +108,24 @@ def _expect_long_texts() -> None:
 
 
 def _show(console: Console, found: Inspection, unit: str, notes: list[str]) -> None:
-    console.print(f"{found.rows} rows, {found.usable} complete pairs, {found.prompts} different prompts", style="bold")
+    from orpo_compat.measuring import NOTE_WORDS
+
+    told = [f"{found.rows:,} rows", f"{found.usable:,} complete pairs", f"{found.prompts:,} different prompts"]
+    console.print(", ".join(told), style="bold")
     console.print(found.layout, style="dim", markup=False)
     for note in notes:
         console.print(note, style="dim", markup=False)
     _show_lengths(console, found)
     if found.truncation:
         console.print("\nAt these settings", style="bold")
-        for name, count in found.truncation.items():
-            if count or name == "untouched":
-                console.print(f"  {count:>7,}  {_DONE[name]}", markup=False)
+        for name, words in {"untouched": "fit as they are", **NOTE_WORDS}.items():
+            if found.truncation.get(name) or name == "untouched":
+                console.print(f"  {found.truncation.get(name, 0):>7,}  {words}", markup=False)
     console.print("\nFindings" if found.findings else "\nNo findings.", style="bold")
     for finding in found.findings:
         first = ", ".join(map(str, finding.places[:6])) + (", ..." if finding.count > 6 else "")
-        console.print(f"  {finding.count:>7,}  {finding.what} ({unit} {first})", style="yellow", markup=False)
-        console.print(f"           {finding.advice}", style="dim", markup=False)
+        paragraph(console, f"{finding.what} ({unit} {first})", lead=f"  {finding.count:>7,}  ", style="yellow")
+        paragraph(console, finding.advice, lead=" " * 11, style="dim")
 
 
 def _show_lengths(console: Console, found: Inspection) -> None:
@@ -155,8 +158,9 @@ def _show_rows(console: Console, pairs: Pairs, unit: str, count: int, tokenizer:
     if not shown:
         return
     console.print("\nAs the model sees them" if tokenizer else "\nPairs", style="bold")
-    console.print("[dim]prompt: learned as text, not judged[/dim]  [green]chosen: learned and preferred[/green]  "
-                  "[red]rejected: only disfavoured[/red]")  # fmt: skip
+    console.print("[dim]prompt: trained on as text (NLL), masked in the preference[/dim]")
+    console.print("[green]chosen: trained on, and preferred[/green]")
+    console.print("[red]rejected: masked in the NLL, only disfavoured[/red]")
     for pair in shown:
         console.print(f"\n{unit} {pair.place}", style="bold", highlight=False)
         parts = _seen(pair, tokenizer, rules) if tokenizer else _plain(pair)

@@ -24,6 +24,7 @@ ELSEWHERE = {
     "do_eval": "--eval-fraction and --eval-data",
     "do_predict": "`orpo-compat eval`",
     "local_rank": "set by accelerate launch and torchrun",
+    "overwrite_output_dir": "--overwrite",
 }
 """Fields that are no options of their own, and what takes their place."""
 

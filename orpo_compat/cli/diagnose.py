@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orpo_compat.cli.console import out, reported_errors
+from orpo_compat.cli.console import out, paragraph, reported_errors
 from orpo_compat.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def _show(history: History, found: list[Diagnosis]) -> None:
     for each in found:
         console.print(f"\n{each.title}", style="bold yellow", markup=False)
         for line in each.evidence:
-            console.print(f"  {line}", markup=False)
-        console.print(f"Likely cause. {each.cause}", markup=False)
+            paragraph(console, line, lead="  ")
+        paragraph(console, f"Likely cause. {each.cause}")
         for number, remedy in enumerate(each.remedies, start=1):
-            console.print(f"  {number}. {remedy}", style="green", markup=False)
+            paragraph(console, remedy, lead=f"  {number}. ", style="green")

@@ -36,6 +36,7 @@ def evaluate(
     chosen_column: Annotated[str | None, typer.Option(help="Column of the preferred response.")] = None,
     rejected_column: Annotated[str | None, typer.Option(help="Column of the other response.")] = None,
     as_chat: Annotated[bool, typer.Option("--as-chat", help="Turn text into messages for the chat template.")] = False,
+    chat_template: Annotated[str | None, typer.Option(help="Jinja file, or chatml, if the tokenizer has none.")] = None,
     rows_out: Annotated[Path | None, typer.Option(help="Write every pair's scores here, as JSON lines.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON on stdout.")] = False,
 ) -> None:
@@ -56,7 +57,10 @@ def evaluate(
         _, pairs = read_pairs(settings, data, split)
         kept = screen(pairs.rows, drop_duplicates=False).kept[:max_samples]
         options = {"max_length": max_length, "batch_size": batch_size, "beta": beta}
-        results = {name: _score(name, kept, options) for name in dict.fromkeys([*([base] if base else []), model])}
+        template: dict[str, Any] = {"template": chat_template, "chat": pairs.chat}
+        results = {
+            name: _score(name, kept, options, **template) for name in dict.fromkeys([*([base] if base else []), model])
+        }
         if rows_out is not None:
             _write_rows(rows_out, results)
         if as_json:
@@ -65,7 +69,9 @@ def evaluate(
             _show(results)
 
 
-def _score(name: str, pairs: list[Pair], options: dict[str, Any]) -> tuple[list[PairScore], Summary]:
+def _score(
+    name: str, pairs: list[Pair], options: dict[str, Any], *, template: str | None, chat: bool
+) -> tuple[list[PairScore], Summary]:
     from orpo_compat import models
     from orpo_compat.cli.train import quiet
     from orpo_compat.scoring import score_pairs
@@ -73,6 +79,7 @@ def _score(name: str, pairs: list[Pair], options: dict[str, Any]) -> tuple[list[
     quiet()
     err().print(f"scoring {len(pairs)} pairs with {name} ...", style="dim", markup=False)
     model, tokenizer = models.load(name, {})
+    models.give_template(tokenizer, template, needed=chat)
     return score_pairs(model, tokenizer, pairs, **options)
 
 

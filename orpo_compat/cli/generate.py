@@ -22,6 +22,7 @@ Tokens = Annotated[int, typer.Option(help="Longest answer, in tokens.")]
 Temperature = Annotated[float, typer.Option(help="0 takes the likeliest token; above, samples.")]
 TopP = Annotated[float, typer.Option(help="Share of probability to sample from.")]
 Seed = Annotated[int, typer.Option(help="Of the sampling.")]
+Template = Annotated[str | None, typer.Option(help="Jinja file, or chatml, if the tokenizer has none.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print prompts and answers as JSON on stdout.")]
 
 
@@ -31,6 +32,7 @@ def generate(
     data: Data = None,
     rows: Count = 3,
     chat: Chat = False,
+    chat_template: Template = None,
     max_new_tokens: Tokens = 128,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -44,7 +46,7 @@ def generate(
     with reported_errors():
         prompts = _prompts(prompt, data, rows, chat)
         options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
-        _show(prompts, {model: _answers(model, prompts, options)}, as_json=as_json)
+        _show(prompts, {model: _answers(model, prompts, options, chat_template)}, as_json=as_json)
 
 
 def compare(
@@ -54,6 +56,7 @@ def compare(
     data: Data = None,
     rows: Count = 3,
     chat: Chat = False,
+    chat_template: Template = None,
     max_new_tokens: Tokens = 128,
     temperature: Temperature = 0.0,
     top_p: TopP = 1.0,
@@ -69,7 +72,7 @@ def compare(
         prompts = _prompts(prompt, data, rows, chat)
         options = {"max_new_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p, "seed": seed}
         names = dict.fromkeys([before, model])
-        _show(prompts, {name: _answers(name, prompts, options) for name in names}, as_json=as_json)
+        _show(prompts, {name: _answers(name, prompts, options, chat_template) for name in names}, as_json=as_json)
 
 
 def base_of(folder: Path) -> str:
@@ -104,7 +107,7 @@ def _prompts(given: list[str] | None, data: str | None, rows: int, chat: bool) -
     return prompts
 
 
-def _answers(name: str, prompts: list[Turns], options: dict[str, Any]) -> list[str]:
+def _answers(name: str, prompts: list[Turns], options: dict[str, Any], template: str | None) -> list[str]:
     from orpo_compat import models
     from orpo_compat.answering import answers
     from orpo_compat.cli.train import quiet
@@ -112,6 +115,7 @@ def _answers(name: str, prompts: list[Turns], options: dict[str, Any]) -> list[s
     quiet()
     err().print(f"generating with {name} ...", style="dim", markup=False)
     model, tokenizer = models.load(name, {})
+    models.give_template(tokenizer, template, needed=not all(isinstance(prompt, str) for prompt in prompts))
     return list(answers(model, tokenizer, prompts, **options))
 
 

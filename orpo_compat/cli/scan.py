@@ -29,7 +29,10 @@ def scan(
     output: ask.Output = None,
     jobs: ask.Jobs = 0,
 ) -> None:
-    """List what a repository takes from TRL's ORPO, on which releases it works, and what migrate would do."""
+    """List what a repository takes from TRL's ORPO, on which releases it works, and what migrate would do.
+
+    Example: orpo-compat scan ./repo --report markdown --output scan.md
+    """
     with reported_errors():
         if output is not None and report is None:
             raise typer.BadParameter("--output says where --report goes: name a format")

@@ -43,7 +43,10 @@ def _declared(
         Flag, typer.Option("--print-config", help="Print the options as YAML and stop.", rich_help_panel=_RUN)
     ] = None,
     resume: Annotated[
-        Flag, typer.Option("--resume", help="Go on from the newest checkpoint in --output.", rich_help_panel=_RUN)
+        Flag,
+        typer.Option(
+            "--resume", help="Go on with the run in --output, from its newest checkpoint.", rich_help_panel=_RUN
+        ),
     ] = None,
     resume_from: Annotated[Text, typer.Option(help="Go on from this checkpoint.", rich_help_panel=_RUN)] = None,
     overwrite: Annotated[
@@ -68,7 +71,9 @@ def _declared(
     eval_data: Annotated[
         Text, typer.Option(help="Held-out pairs, instead of a share of --data.", rich_help_panel=_DATA)
     ] = None,
-    eval_split: Annotated[Text, typer.Option(help="Split of --eval-data.", rich_help_panel=_DATA)] = None,
+    eval_split: Annotated[
+        Text, typer.Option(help="Split of --eval-data, or of --data if that is not given.", rich_help_panel=_DATA)
+    ] = None,
     eval_fraction: Annotated[
         Real,
         typer.Option(
@@ -113,6 +118,13 @@ def _declared(
     attn: Annotated[
         Text, typer.Option(help="Attention: sdpa, eager, flash_attention_2 (vanilla, flash).", rich_help_panel=_MODEL)
     ] = None,
+    chat_template: Annotated[
+        Text,
+        typer.Option(
+            help="Jinja file, or chatml, for a tokenizer without a template of its own.", rich_help_panel=_MODEL
+        ),
+    ] = None,
+    use_peft: Annotated[Flag, typer.Option("--use-peft", hidden=True, help="--lora-r 16.")] = None,
     load_in_4bit: Annotated[
         Flag, typer.Option("--load-in-4bit", help="QLoRA: 4-bit weights, with bitsandbytes.", rich_help_panel=_MODEL)
     ] = None,

@@ -8,6 +8,7 @@ from typing import Any
 from orpo_compat.cli.train_settings import TrainSettings
 from orpo_compat.columns import Columns
 from orpo_compat.measuring import pair_lengths
+from orpo_compat.models import give_template
 from orpo_compat.pairs import Pair, Pairs, to_pairs
 from orpo_compat.selection import Screened, prompt_key, screen, split_by_prompt
 from orpo_compat.sources import Source, read_source
@@ -65,6 +66,7 @@ def gather(settings: TrainSettings, *, seed: int, tokenizer: Any, max_length: in
         DataError: nothing usable is left.
     """
     source, pairs = read_pairs(settings, settings.data, settings.split)
+    give_template(tokenizer, settings.chat_template, needed=pairs.chat)
     screened = _screen(settings, pairs, tokenizer, max_length)
     kept = screened.kept[: settings.max_samples] if settings.max_samples else screened.kept
     if settings.eval_data:

@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orpo_compat import models
-from orpo_compat.batching import end_at, split_total_batch
+from orpo_compat.batching import end_at, planned_updates, split_total_batch
+from orpo_compat.cli import train_words as words
 from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.cli.interrupting import StopOnInterrupt
 from orpo_compat.cli.live import RunView
 from orpo_compat.cli.train_data import Gathered, gather
 from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
 from orpo_compat.config import ORPOConfig
 from orpo_compat.errors import NonFiniteLoss, RunError, RunExists
-from orpo_compat.health import Diagnosis, diagnose
+from orpo_compat.health import diagnose
 from orpo_compat.health_callback import HealthCallback
 from orpo_compat.history import METRICS_FILE, RUN_FILE, History, read_history
 from orpo_compat.plots import save_plots
-from orpo_compat.run_folder import RunRecorder, latest_checkpoint, versions, write_run
+from orpo_compat.run_folder import RunRecorder, append_record, latest_checkpoint, versions, write_run
 from orpo_compat.run_report import write_report
+from orpo_compat.spellings import DECLARED
 from orpo_compat.trainer import ORPOTrainer
 
 if TYPE_CHECKING:
@@ -57,13 +61,13 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
     """Train as requested.
 
     Returns:
-        DONE, or FINDINGS when the run ended with numbers that are not finite.
+        DONE; FINDINGS when the run ended with numbers that are not finite; INTERRUPTED after Ctrl-C.
 
     Raises:
         OrpoCompatError: the request cannot be carried out; nothing was trained.
-        KeyboardInterrupt: passed on after the folder was brought up to date.
     """
     request.settings.required()
+    words.ToldInWords().apply()
     this = Run(request, Path(request.settings.output), console, main=int(os.environ.get("RANK", "0")) == 0)
     checkpoint = _prepare_folder(this)
     begun = time.monotonic()
@@ -71,12 +75,17 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
     model, tokenizer = _load(this, values)
     max_length = int(values.get("max_length") or DEFAULT_MAX_LENGTH)
     data = gather(this.settings, seed=int(values.get("seed", 42)), tokenizer=tokenizer, max_length=max_length)
-    _tell_data(this, data)
-    trainer, view, health = _trainer(this, values, model, tokenizer, data)
-    this.note(status="running", **_facts(this, trainer, data), timings={"load_s": time.monotonic() - begun})
-    recorder = RunRecorder(this.folder, keep_until=_step_of(checkpoint))
-    trainer.add_callback(recorder)
-    return _train(this, trainer, view, health, recorder, checkpoint)
+    if this.main:
+        words.tell_data(console, data.report)
+    updates = _spread_logs(values, data)
+    trainer, watchers = _trainer(this, values, model, tokenizer, data)
+    facts = _facts(this, trainer, data)
+    this.note(status="running", **facts, timings={"load_s": round(time.monotonic() - begun, 3)})
+    if this.main:
+        trained, given = _weights(facts["weights"]), "learning_rate" in request.config
+        words.tell_plan(console, trainer, pairs=len(data.train), updates=updates, weights=trained, rate_given=given)
+    trainer.add_callback(RunRecorder(this.folder, keep_until=_step_of(checkpoint)))
+    return _train(this, trainer, watchers, checkpoint)
 
 
 def config_values(request: TrainRequest, *, world_size: int) -> dict[str, Any]:
@@ -90,12 +99,26 @@ def config_values(request: TrainRequest, *, world_size: int) -> dict[str, Any]:
     if settings.learning_rate_end is not None:
         schedule, kwargs = values.get("lr_scheduler_type"), values.get("lr_scheduler_kwargs")
         values |= end_at(settings.learning_rate_end, scheduler=schedule, kwargs=kwargs)
-    # About a hundred points on every curve, whatever the run's length; TRL's every ten steps hides short runs.
-    values.setdefault("logging_steps", 0.01)
     values.setdefault("report_to", "none")
     if not torch.cuda.is_available():
         values.setdefault("dataloader_pin_memory", False)
     return {**values, "output_dir": settings.output, "disable_tqdm": True, "remove_unused_columns": False}
+
+
+def _spread_logs(values: dict[str, Any], data: Gathered) -> int:
+    """Log a hundred points and evaluate ten times, whatever the run's length; returns its planned updates.
+
+    TRL's every ten steps hides short runs. Whole numbers, not shares: a resumed run compares them with its own.
+    """
+    updates = planned_updates(len(data.train), values, world_size=int(os.environ.get("WORLD_SIZE", "1")))
+    values.setdefault("logging_steps", max(1, round(updates / 100)))
+    if data.held_out and not {"eval_strategy", "evaluation_strategy"} & values.keys():
+        values["eval_strategy"] = "steps"
+        values.setdefault("eval_steps", max(1, updates // 10))
+    if values.get("load_best_model_at_end") and "save_strategy" not in values:
+        values["save_strategy"] = values.get("eval_strategy", "steps")
+        values.setdefault("save_steps", values.get("eval_steps", 0.1))
+    return updates
 
 
 def _prepare_folder(this: Run) -> Path | None:
@@ -128,7 +151,7 @@ def _step_of(checkpoint: Path | None) -> int | None:
 
 def _load(this: Run, values: dict[str, Any]) -> tuple[Any, Any]:
     settings = this.settings
-    adapter = settings.lora_r is not None
+    adapter = settings.adapter_rank is not None
     dtype = settings.dtype or ("auto" if adapter or settings.load_in_4bit else None)
     kwargs = models.init_kwargs(attention=settings.attn, load_in_4bit=settings.load_in_4bit, dtype=dtype)
     if settings.load_in_4bit:
@@ -141,16 +164,24 @@ def _load(this: Run, values: dict[str, Any]) -> tuple[Any, Any]:
     return models.load(settings.model, kwargs, tokenizer_name=settings.tokenizer)
 
 
+@dataclass(frozen=True, slots=True)
+class Watchers:
+    """What looks on while a run trains."""
+
+    view: RunView
+    stop: StopOnInterrupt
+    health: HealthCallback | None
+
+
 def _trainer(
     this: Run, values: dict[str, Any], model: Any, tokenizer: Any, data: Gathered
-) -> tuple[ORPOTrainer, RunView, HealthCallback | None]:
+) -> tuple[ORPOTrainer, Watchers]:
     from transformers import PrinterCallback, ProgressCallback
 
     settings = this.settings
-    if data.held_out:
-        _evaluate_by_default(values)
-    lora = settings.lora_r and models.LoraChoice(
-        settings.lora_r,
+    rank = settings.adapter_rank
+    lora = rank and models.LoraChoice(
+        rank,
         settings.lora_alpha,
         settings.lora_dropout,
         tuple(part.strip() for part in settings.lora_target_modules.split(",")),
@@ -166,22 +197,16 @@ def _trainer(
     )
     for noisy in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(noisy)
-    health = HealthCallback(report=_health_line(this)) if settings.health else None
-    if health is not None:
-        trainer.add_callback(health)
-    title = f"{settings.model} on {len(data.train)} pairs"
-    view = RunView(this.console, title=title, tokens_per_pair=_tokens_per_pair(trainer), live=settings.live)
-    trainer.add_callback(view)
-    return trainer, view, health
-
-
-def _evaluate_by_default(values: dict[str, Any]) -> None:
-    if not {"eval_strategy", "evaluation_strategy"} & values.keys():
-        values["eval_strategy"] = "steps"
-        values.setdefault("eval_steps", 0.1)
-    if values.get("load_best_model_at_end") and "save_strategy" not in values:
-        values["save_strategy"] = values.get("eval_strategy", "steps")
-        values.setdefault("save_steps", values.get("eval_steps", 0.1))
+    title = f"{settings.model} on {len(data.train):,} pairs"
+    watchers = Watchers(
+        RunView(this.console, title=title, tokens_per_pair=_tokens_per_pair(trainer), live=settings.live),
+        StopOnInterrupt(lambda text: this.console.print(text, style="yellow", markup=False)),
+        HealthCallback(report=partial(words.tell_trouble, this.console)) if settings.health else None,
+    )
+    for callback in (watchers.health, watchers.view, watchers.stop):
+        if callback is not None:
+            trainer.add_callback(callback)
+    return trainer, watchers
 
 
 def _tokens_per_pair(trainer: ORPOTrainer) -> float:
@@ -190,21 +215,14 @@ def _tokens_per_pair(trainer: ORPOTrainer) -> float:
     return tokens / max(1, len(rows))
 
 
-def _health_line(this: Run) -> Callable[[Diagnosis], None]:
-    def say(diagnosis: Diagnosis) -> None:
-        this.console.print(f"! {diagnosis.title}: {diagnosis.evidence[0]}", style="yellow", markup=False)
-        this.console.print(f"  Try: {diagnosis.remedies[0]}", style="dim", markup=False)
-
-    return say
-
-
 def _facts(this: Run, trainer: ORPOTrainer, data: Gathered) -> dict[str, Any]:
     model: Any = trainer.model
     trained: int = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
     config = {name: value for name, value in trainer.args.to_dict().items() if value is not None}
+    config = {name: value for name, value in config.items() if name not in DECLARED and name != "hub_token"}
     return {
-        "command": this.request.as_yaml(),
-        "settings": {**config, "model": this.settings.model, "lora": this.settings.lora_r is not None},
+        "command": this.request.as_yaml(without=("resume", "resume_from", "overwrite")),
+        "settings": {**config, "model": this.settings.model, "lora": this.settings.adapter_rank is not None},
         "versions": versions(),
         "device": str(trainer.args.device),
         "processes": trainer.args.world_size,
@@ -213,43 +231,30 @@ def _facts(this: Run, trainer: ORPOTrainer, data: Gathered) -> dict[str, Any]:
     }
 
 
-def _tell_data(this: Run, data: Gathered) -> None:
-    if not this.main:
-        return
-    report = data.report
-    text = f"{report['rows']} rows: {report['train_pairs']} pairs to train on, {report['held_out_pairs']} held out"
-    left = [f"{at['pairs']} {reason}" for reason, at in report["dropped"].items()]
-    this.console.print(text + (f"; left out: {', '.join(left)}" if left else ""), markup=False)
-    for note in (report["layout"], *report["notes"]):
-        this.console.print(f"  {note}", style="dim", markup=False)
+def _weights(counts: Mapping[str, int]) -> str:
+    trained, everything = counts["trained"], counts["all"]
+    return f"{'all ' if trained == everything else f'{trained:,} of '}{everything:,} weights are trained"
 
 
-def _train(
-    this: Run,
-    trainer: ORPOTrainer,
-    view: RunView,
-    health: HealthCallback | None,
-    recorder: RunRecorder,
-    checkpoint: Path | None,
-) -> ExitCode:
+def _train(this: Run, trainer: ORPOTrainer, watchers: Watchers, checkpoint: Path | None) -> ExitCode:
     begun = time.monotonic()
     status, code = "finished", ExitCode.DONE
     try:
         trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
     except NonFiniteLoss as error:
         status, code = "not finite", ExitCode.FINDINGS
-        recorder.append({"step": trainer.state.global_step, "incident": str(error)})
+        if this.main:
+            append_record(this.folder, {"step": trainer.state.global_step, "incident": str(error)})
     except KeyboardInterrupt:
-        view.close()  # before anything is said: the panel would write over it
-        _wrap_up(this, "interrupted", time.monotonic() - begun, health)
-        raise
-    else:
-        _save(this, trainer)
+        status, code = "interrupted", ExitCode.INTERRUPTED
     finally:
-        view.close()
-    _wrap_up(this, status, time.monotonic() - begun, health)
-    if status == "not finite" and this.main:
-        this.console.print("The weights are not saved: an update with NaN would have spoilt them.", markup=False)
+        watchers.view.close()  # before anything is said: the panel would write over it
+        watchers.stop.release()
+    if watchers.stop.asked:
+        status, code = "interrupted", ExitCode.INTERRUPTED
+    if status == "finished":
+        _save(this, trainer)
+    _wrap_up(this, status, time.monotonic() - begun, watchers.health)
     return code
 
 
@@ -279,17 +284,27 @@ def _wrap_up(this: Run, status: str, seconds: float, health: HealthCallback | No
     this.note(status=status)
     history = read_history(this.folder)
     found = diagnose(history) if health is not None else []
-    if health is not None and this.settings.health:
-        for diagnosis in found:
-            if diagnosis.code not in health.found:
-                _health_line(this)(diagnosis)
+    for diagnosis in found:
+        if health is not None and diagnosis.code not in health.found:
+            words.tell_trouble(this.console, diagnosis)
     timings = {**this.record.get("timings", {}), "train_s": round(seconds, 3)}
     this.note(timings=timings, final=final_metrics(history), troubles=[diagnosis.as_dict() for diagnosis in found])
     pictures = save_plots(history, this.folder / "plots") if this.settings.plots else []
     page = write_report(this.folder, history, this.record, curves=this.settings.plots)
-    this.console.print(f"{status} after {seconds:.1f} s; {this.folder}/", markup=False)
-    drawn = [f"{len(pictures)} plots in plots/"] if pictures else []
-    this.console.print(f"  {', '.join([page.name, *drawn, RUN_FILE, METRICS_FILE])}", style="dim", markup=False)
+    files = [page.name, *([f"{len(pictures)} plots in plots/"] if pictures else [])]
+    words.tell_end(this.console, this.folder, history, status=status, seconds=seconds, files=files)
+    if status == "not finite":
+        this.console.print("The weights are not saved: an update with NaN would have spoilt them.", markup=False)
+    if status == "interrupted":
+        this.console.print(_how_to_go_on(this.folder), markup=False)
+
+
+def _how_to_go_on(folder: Path) -> str:
+    try:
+        checkpoint = latest_checkpoint(folder)
+    except RunError:
+        return "  Next: start again with --overwrite; it was stopped before a checkpoint was saved."
+    return f"  Next: orpo-compat train --output {folder} --resume goes on from {checkpoint.name}."
 
 
 def final_metrics(history: History) -> dict[str, dict[str, float]]:

@@ -7,13 +7,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping
+import json
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from orpo_compat.cli.config_options import config_options, given
+from orpo_compat.cli.other_tools import adopt, counterpart
 from orpo_compat.errors import ConfigError
+from orpo_compat.history import RUN_FILE
+
+DEFAULT_RANK = 16
+"""Of an adapter asked for with --use-peft alone, as in TRL."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +49,8 @@ class TrainSettings:
     dtype: str | None = None
     attn: str | None = None
     load_in_4bit: bool = False
+    chat_template: str | None = None
+    use_peft: bool = False
     lora_r: int | None = None
     lora_alpha: int | None = None
     lora_dropout: float = 0.0
@@ -57,6 +65,11 @@ class TrainSettings:
     health: bool = True
     live: bool = True
     plots: bool = True
+
+    @property
+    def adapter_rank(self) -> int | None:
+        """The rank of the adapter to train; None trains all weights."""
+        return self.lora_r or (DEFAULT_RANK if self.use_peft else None)
 
     def required(self) -> None:
         """Check that there is a model, data and an output folder.
@@ -80,7 +93,7 @@ class TrainRequest:
     config: dict[str, Any]
     """Fields of `ORPOConfig` that were given a value."""
 
-    def as_yaml(self) -> str:
+    def as_yaml(self, *, without: Collection[str] = ()) -> str:
         """The request as a file that `--config` reads back; what was left at its default is not in it."""
         import yaml
 
@@ -89,6 +102,7 @@ class TrainRequest:
             field.name: value
             for field in dataclasses.fields(TrainSettings)
             if (value := getattr(self.settings, field.name)) != getattr(defaults, field.name)
+            and field.name not in without
         }
         text: str = yaml.safe_dump({**asked, **self.config}, sort_keys=False, allow_unicode=True)
         return text
@@ -105,8 +119,12 @@ def read_request(options: Mapping[str, Any], config_file: Path | None) -> TrainR
         ConfigError: the file is missing, no mapping, or holds an unknown key or a value of the wrong kind.
     """
     merged = {**(_read_yaml(config_file) if config_file else {}), **_without_none(options)}
+    if merged.get("resume") and merged.get("output"):
+        merged = {**_earlier(Path(merged["output"])), **merged}
     own = {field.name: field for field in dataclasses.fields(TrainSettings)}
     values: dict[str, Any] = {name: _checked(own[name], value) for name, value in merged.items() if name in own}
+    if values.get("eval_split") and not values.get("eval_data"):
+        values["eval_data"] = values.get("data")
     return TrainRequest(TrainSettings(**values), given(merged))
 
 
@@ -114,19 +132,45 @@ def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    import yaml
+def _earlier(folder: Path) -> dict[str, Any]:
+    """What the run in this folder was asked for, so that `--resume` need not repeat it."""
+    try:
+        record = json.loads((folder / RUN_FILE).read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return _named(yaml_mapping(str(record.get("command", "")), folder / RUN_FILE), folder / RUN_FILE)
 
+
+def _read_yaml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise ConfigError(f"{path}: no such file.\n  Next: give --config an existing YAML file.")
     try:
-        document = yaml.load(path.read_text("utf-8"), _loader())
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        text = path.read_text("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not UTF-8 ({error.reason}).\n  Next: save it as UTF-8.") from error
+    return _named(yaml_mapping(text, path), path)
+
+
+def yaml_mapping(text: str, path: Path) -> dict[str, Any]:
+    """The document as options and values, whatever their names.
+
+    Raises:
+        ConfigError: it is no YAML, or no mapping.
+    """
+    import yaml
+
+    try:
+        document = yaml.load(text, _loader())
+    except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not YAML ({error}).\n  Next: one `option: value` per line.") from error
-    if not isinstance(document, dict):
+    if not isinstance(document, dict | None):
         raise ConfigError(f"{path}: not a mapping of options to values.\n  Next: one `option: value` per line.")
+    return document or {}
+
+
+def _named(document: dict[str, Any], path: Path) -> dict[str, Any]:
     known = [*(field.name for field in dataclasses.fields(TrainSettings)), *(o.name for o in config_options())]
-    return {_known(str(key), known, path): value for key, value in document.items()}
+    return {_known(key, known, path): value for key, value in adopt(document).items()}
 
 
 def _loader() -> Any:
@@ -144,10 +188,11 @@ def _loader() -> Any:
 
 
 def _known(key: str, known: list[str], path: Path) -> str:
-    name = key.strip("-").replace("-", "_")
-    name = {"lambda": "lambda_", "output_dir": "output"}.get(name, name)
+    name = {"lambda": "lambda_"}.get(key, key)
     if name in known:
         return name
+    if hint := counterpart(name):
+        raise ConfigError(f"{path}: no option {key!r}.\n  Next: here that is {hint}")
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "`orpo-compat train --help` lists the options."
     raise ConfigError(f"{path}: no option {key!r}.\n  Next: {hint}")

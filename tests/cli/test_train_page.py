@@ -34,7 +34,7 @@ def test_every_option_named_exists() -> None:
 
 def test_every_picture_named_is_drawn() -> None:
     drawn = {f"{panel.stem}.png" for panel in PANELS} | {"overview.png"}
-    assert set(re.findall(r"(\w+\.png)", PAGE)) <= drawn
+    assert set(re.findall(r"`(?:plots/)?(\w+\.png)`", PAGE)) <= drawn
 
 
 @pytest.mark.parametrize("option", ["total_batch_size", "learning_rate_end", "max_prompt_length", "save_steps"])
