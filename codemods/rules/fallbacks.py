@@ -87,9 +87,15 @@ def _report_stand_ins(context: Context) -> None:
             continue
         for binding in bindings:
             value = _assigned(context, binding.node)
-            other = dotted(value) if value is not None else None
+            other = dotted(value) if value is not None and not _is_the_class(context, value) else None
             if other and other != "None" and other.rpartition(".")[2].endswith(("Trainer", "Config")):
                 _report_stand_in(context, binding.node, binding.name, other)
+
+
+def _is_the_class(context: Context, value: cst.BaseExpression) -> bool:
+    """Whether the value is the class itself by another road, on one side or the other."""
+    found = context.names.possible(value, context.survey.module)
+    return any(context.move.moves(one) or one.startswith(f"{context.move.target}.") for one in found)
 
 
 def _assigned(context: Context, node: cst.CSTNode) -> cst.BaseExpression | None:

@@ -49,5 +49,14 @@ def test_a_stand_in_under_orpos_name_is_an_error() -> None:
     )
 
 
+def test_the_class_by_another_road_is_no_stand_in() -> None:
+    check_rewrites(
+        "import trl\nif new:\n    from trl.experimental.orpo import ORPOTrainer\nelse:\n"
+        "    ORPOTrainer = trl.ORPOTrainer\n",
+        "import orpo_compat\nif new:\n    from orpo_compat import ORPOTrainer\nelse:\n"
+        "    ORPOTrainer = orpo_compat.ORPOTrainer\n",
+    )
+
+
 def test_getattr_on_something_else_is_not() -> None:
     check_noop("import trl\nC = getattr(zoo, 'ORPOTrainer')\nD = trl.SFTConfig\n")
