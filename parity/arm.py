@@ -390,12 +390,20 @@ def rows_of(batch: dict[str, Any]) -> tuple[list[dict[str, list[int]]], bool]:
     return pairs, padded
 
 
+def rank() -> int:
+    """Return which process of the launcher's this is; 0 where there is one."""
+    return int(os.environ.get("RANK", "0"))
+
+
 class Watch:
-    """Wraps a trainer's bound methods and notes what passes through them."""
+    """Wraps a trainer's bound methods and notes what passes through them.
+
+    Under a launcher each process notes its own micro-batches, and the first one the steps, which are common to all.
+    """
 
     def __init__(self, trainer: Any, events: Events, folder: str, limit: int, traced: bool) -> None:
         self.trainer, self.events, self.folder = trainer, events, folder
-        self.limit, self.traced = limit, traced
+        self.limit, self.traced, self.steps_traced = limit, traced, traced and rank() == 0
         self.micro, self.overhead, self.step_started = 0, 0.0, 0.0
         self.current: dict[str, Any] = {}
         self.pre: dict[str, Any] = {}
@@ -453,7 +461,7 @@ class Watch:
             step = self.trainer.state.global_step
             self.events.write("micro", step=step, micro=self.micro, last=last, **self.current)
             self.micro += 1
-            if last:
+            if last and self.steps_traced:
                 self.pre = self._gradients(keep=True)
         return result
 
@@ -544,14 +552,14 @@ def make_callback(watch: Watch, resync: Any, jittered: bool) -> Any:
             watch.overhead, watch.step_started = 0.0, time.perf_counter()
 
         def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            if watch.traced:
+            if watch.steps_traced:
                 watch.before_step()
             if jittered:
                 jitter(watch.parameters(), state.global_step)
 
         def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             seconds = time.perf_counter() - watch.step_started - watch.overhead
-            content = watch.after_step() if watch.traced else {"step": state.global_step - 1}
+            content = watch.after_step() if watch.steps_traced else {"step": state.global_step - 1}
             watch.events.write("step", seconds=seconds, **content)
 
     return Marks()
@@ -621,7 +629,8 @@ def construct(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any], fo
 
     spec = plan["spec"]
     trainer_class, config_class = find_trainer(job["trainer"])
-    settings = dict(plan["settings"], output_dir=os.path.join(folder, "output"), **run.get("settings", {}))
+    output = os.path.join(job["out"], run["name"], "output")  # one folder for all processes
+    settings = dict(plan["settings"], output_dir=output, **run.get("settings", {}))
     for name in run.get("without", []):
         settings.pop(name, None)
     config, refused = make_config(config_class, settings)
@@ -677,7 +686,7 @@ def plant(job: dict[str, Any], run: dict[str, Any], trainer: Any) -> None:
 
 
 def run_once(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any]) -> None:
-    folder = os.path.join(job["out"], run["name"])
+    folder = os.path.join(own_folder(job), run["name"])
     os.makedirs(folder, exist_ok=True)
     events = Events(os.path.join(folder, "events.jsonl"))
     events.write("run", run=run, format=FORMAT, spec=plan["spec_digest"])
@@ -719,7 +728,7 @@ def finish(events: Events, trainer: Any, folder: str, run: dict[str, Any]) -> No
     """Write the end: the digest of the weights in memory and of those that were saved and read back."""
     named = [(plain_name(name), parameter) for name, parameter in trainer.model.named_parameters()]
     content: dict[str, Any] = {"weights": digest_of(named)}
-    if run.get("save", True):
+    if run.get("save", True) and rank() == 0:
         from safetensors import safe_open
 
         saved = os.path.join(folder, "saved")
@@ -780,27 +789,51 @@ def import_phase(events: Events, job: dict[str, Any]) -> None:
     )
 
 
-def end_with_parent(every: float = 1.0) -> None:
-    """End this process when the one that started it is gone, so that a killed run leaves no trainer behind."""
+def end_with_parent(starter: int, every: float = 1.0) -> None:
+    """End this process when those that started it are gone, so that a killed run leaves no trainer behind.
+
+    Under a launcher the parent is the launcher, which outlives the process ``starter`` that started it.
+    """
     parent = os.getppid()
 
+    def alive(process: int) -> bool:
+        try:
+            os.kill(process, 0)
+        except ProcessLookupError:
+            return False
+        except OSError:
+            pass  # it is there and somebody else's
+        return True
+
     def wait() -> None:
-        while os.getppid() == parent:
+        while os.getppid() == parent and alive(starter):
             time.sleep(every)
         os._exit(1)
 
     threading.Thread(target=wait, daemon=True).start()
 
 
+def own_folder(job: dict[str, Any]) -> str:
+    """Return where this process writes: the arm's folder, or a folder in it for each further process."""
+    return os.path.join(job["out"], f"rank-{rank()}") if rank() else job["out"]
+
+
+def leave_group() -> None:
+    """Leave the process group, if a launcher started one."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+
+
 def main(argv: list[str]) -> int:
-    end_with_parent()
     with open(argv[1], encoding="utf-8") as file:
         job = json.load(file)
+    end_with_parent(job.get("starter") or os.getppid())
     # Behind the standard library, ahead of what is installed: the trainer under test is the caller's own.
     first_installed = next((i for i, entry in enumerate(sys.path) if "site-packages" in entry), len(sys.path))
     sys.path[first_installed:first_installed] = [entry for entry in job.get("path", []) if entry not in sys.path]
-    os.makedirs(job["out"], exist_ok=True)
-    events = Events(os.path.join(job["out"], "arm.jsonl"))
+    os.makedirs(own_folder(job), exist_ok=True)
+    events = Events(os.path.join(own_folder(job), "arm.jsonl"))
     try:
         import_phase(events, job)
         for run in job["runs"]:
@@ -812,6 +845,7 @@ def main(argv: list[str]) -> int:
                 if not run.get("optional"):
                     raise
                 events.write("skipped", run=run["name"], reason=f"{type(error).__name__}: {error}")
+        leave_group()
         events.write("done")
     except Exception as error:
         events.write("failed", error=type(error).__name__, message=str(error), traceback=traceback.format_exc())

@@ -334,6 +334,9 @@ def _compare_saved(last: int, theirs: Trace, ours: Trace) -> Iterator[Measure]:
     # A perturbed run of the floor saves nothing, which is no finding.
     if None not in counts and counts[0] != counts[1]:
         yield Measure(last, -1, "saved", "number of saved tensors", math.inf, counts[0], counts[1], "unequal")
+    agree = [trace.end.get("processes_agree", True) for trace in (theirs, ours)]
+    if agree[0] != agree[1]:
+        yield Measure(last, -1, "weight", "weights equal in every process", math.inf, problem="unequal")
     matches = [trace.end.get("saved_matches", True) for trace in (theirs, ours)]
     if matches[0] != matches[1]:
         yield Measure(last, -1, "saved", "saved weights equal those in memory", math.inf, problem="unequal")

@@ -67,7 +67,8 @@ def _file_digest(path: Path) -> str:
 
 def _trace_digests(folder: Path) -> dict[str, str]:
     """Return the digest of every raw file the verdict was concluded from, by path relative to the run's folder."""
-    patterns = ("plan/plan.json", "plan/rows.json", "*/arm.jsonl", "*/*/events.jsonl", "*/*/step-*.safetensors")
+    patterns = ["plan/plan.json", "plan/rows.json", "*/arm.jsonl", "*/*/events.jsonl", "*/*/step-*.safetensors"]
+    patterns += ["*/rank-*/arm.jsonl", "*/rank-*/*/events.jsonl"]
     found = {path for pattern in patterns for path in folder.glob(pattern)}
     return {path.relative_to(folder).as_posix(): _file_digest(path) for path in sorted(found)}
 

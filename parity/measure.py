@@ -46,6 +46,7 @@ def measure(
                 folder / f"{arm}-{repetition}",
                 [_run(arm, request.packing)],
                 request.spec.threads,
+                processes=request.spec.processes,
                 path=[] if arm == "theirs" else [str(package_folder())],
             )
             tell = None if progress is None else _teller(progress, f"{arm} {repetition}")

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -55,34 +56,51 @@ class Job:
     mutants: str | None = None
     environment: dict[str, str] = field(default_factory=dict)
     """Settings of the environment that win over the usual ones."""
+    processes: int = 1
+    """How many of them, under torch's own launcher in the arm's interpreter."""
+
+    def command(self, request: Path) -> list[str]:
+        """Return the command that starts the driver."""
+        driver = [str(DRIVER), str(request)]
+        if self.processes == 1:
+            return [str(self.python), *driver]
+        # One machine, no name to resolve, a free port: as well without a network.
+        where = ["--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1"]
+        count = ["--nproc-per-node", str(self.processes)]
+        return [str(self.python), "-m", "torch.distributed.run", *where, *count, *driver]
 
 
 def arm_environment(threads: int) -> dict[str, str]:
     """Return the environment an arm starts in: deterministic, offline, silent, free of the caller's Python settings."""
     kept = {name: value for name, value in os.environ.items() if name not in _LEAKS and not name.startswith(_OURS)}
     count = str(threads)
-    return kept | {
-        "PYTHONHASHSEED": "0",
-        "PYTHONDONTWRITEBYTECODE": "1",
-        "PYTHONIOENCODING": "utf-8",
-        "OMP_NUM_THREADS": count,
-        "MKL_NUM_THREADS": count,
-        "OPENBLAS_NUM_THREADS": count,
-        # Waiting threads sleep: spinning ones multiply the time of a step on a machine that is shared.
-        "OMP_WAIT_POLICY": "PASSIVE",
-        # Reproducible from run to run on one processor; COMPATIBLE would be so across processors, and far slower.
-        "MKL_CBWR": "AUTO",
-        "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
-        "TOKENIZERS_PARALLELISM": "false",
-        "HF_HUB_OFFLINE": "1",
-        "TRANSFORMERS_OFFLINE": "1",
-        "HF_DATASETS_OFFLINE": "1",
-        "HF_HUB_DISABLE_TELEMETRY": "1",
-        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-        "TRANSFORMERS_VERBOSITY": "error",
-        "TRL_EXPERIMENTAL_SILENCE": "1",
-        "WANDB_DISABLED": "true",
-    }
+    loopback = {"GLOO_SOCKET_IFNAME": "lo"} if sys.platform == "linux" else {}
+    return (
+        kept
+        | loopback
+        | {
+            "PYTHONHASHSEED": "0",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONIOENCODING": "utf-8",
+            "OMP_NUM_THREADS": count,
+            "MKL_NUM_THREADS": count,
+            "OPENBLAS_NUM_THREADS": count,
+            # Waiting threads sleep: spinning ones multiply the time of a step on a machine that is shared.
+            "OMP_WAIT_POLICY": "PASSIVE",
+            # Reproducible from run to run on one processor; COMPATIBLE would be so across processors, and far slower.
+            "MKL_CBWR": "AUTO",
+            "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
+            "TOKENIZERS_PARALLELISM": "false",
+            "HF_HUB_OFFLINE": "1",
+            "TRANSFORMERS_OFFLINE": "1",
+            "HF_DATASETS_OFFLINE": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "TRANSFORMERS_VERBOSITY": "error",
+            "TRL_EXPERIMENTAL_SILENCE": "1",
+            "WANDB_DISABLED": "true",
+        }
+    )
 
 
 def run_arm(job: Job, *, progress: Progress | None = None, silence: float = 900.0) -> Path:
@@ -105,6 +123,7 @@ def run_arm(job: Job, *, progress: Progress | None = None, silence: float = 900.
         "runs": job.runs,
         "path": job.path,
         "mutants": job.mutants,
+        "starter": os.getpid(),
     }
     request.write_text(json.dumps(content, indent=1), encoding="utf-8")
     log = job.out / "output.log"
@@ -119,7 +138,7 @@ def _started(job: Job, request: Path, log: Path) -> Iterator[subprocess.Popen[by
     with log.open("wb") as output:
         try:
             process = subprocess.Popen(
-                [str(job.python), str(DRIVER), str(request)],
+                job.command(request),
                 cwd=job.out,
                 env=arm_environment(job.threads) | job.environment,
                 stdin=subprocess.DEVNULL,
@@ -184,9 +203,11 @@ class _Tail:
 
 
 def _failure(out: Path) -> str:
-    for event in _Tail(out / "arm.jsonl").read():
-        if event.get("event") == "failed":
-            return f"{event.get('error')}: {event.get('message')}"
+    for path in (out / "arm.jsonl", *sorted(out.glob("rank-*/arm.jsonl"))):
+        for event in _Tail(path).read():
+            if event.get("event") == "failed":
+                rank = f"{path.parent.name.replace('-', ' ')}: " if path.parent != out else ""
+                return f"{rank}{event.get('error')}: {event.get('message')}"
     return ""
 
 

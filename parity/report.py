@@ -40,6 +40,7 @@ def first_line(content: dict[str, Any]) -> str:
         f"(transformers {arms['theirs']['versions']['transformers']}, torch {arms['theirs']['versions']['torch']}) "
         f"against orpo-compat (transformers {arms['ours']['versions']['transformers']}), "
         f"scenario {question['spec']['scenario']}, {question['spec']['steps']} steps"
+        + (f", {processes} processes each" if (processes := question["spec"].get("processes", 1)) > 1 else "")
     )
 
 

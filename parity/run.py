@@ -166,7 +166,17 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     theirs_path, ours_path = list(request.theirs_path), [*request.ours_path, str(package_folder())]
 
     def run(arm: str, python: Path, trainer: str, runs: list[dict[str, Any]], **more: Any) -> Path:
-        job = Job(arm, python, trainer, plan.file, folder / arm, runs, request.spec.threads, **more)
+        job = Job(
+            arm,
+            python,
+            trainer,
+            plan.file,
+            folder / arm,
+            runs,
+            request.spec.threads,
+            processes=request.spec.processes,
+            **more,
+        )
         tell = None if progress is None else lambda name, event: progress(arm, name, event)
         return run_arm(job, progress=tell, silence=request.silence)
 

@@ -92,6 +92,7 @@ def make_spec(
     steps: int | None = None,
     seed: int = 20,
     threads: int = 1,
+    processes: int = 1,
     data: str | None = None,
     settings: dict[str, Any] | None = None,
     notes: tuple[str, ...] = (),
@@ -106,6 +107,11 @@ def make_spec(
     chosen = SCENARIOS.get("base" if scenario == "repo" else scenario)
     if chosen is None:
         raise SpecError(f"no scenario {scenario!r}; there are {', '.join([*SCENARIOS, 'repo'])}")
+    num_eval_rows = 10 if scenario == "evaluation" else 4
+    given = {**_COMMON, **chosen.settings, **(settings or {})}
+    if processes > 1:  # a last batch that is not full is filled with rows seen before, which TRL leaves out again
+        whole = int(given["per_device_eval_batch_size"]) * processes
+        num_eval_rows = -(-num_eval_rows // whole) * whole
     return Spec(
         model=model or chosen.model,
         weights=weights,
@@ -114,10 +120,11 @@ def make_spec(
         data=data,
         steps=steps or chosen.steps or 4,
         seed=seed,
-        num_eval_rows=10 if scenario == "evaluation" else 4,
+        num_eval_rows=num_eval_rows,
         dtype=chosen.dtype,
         threads=threads,
-        settings={**_COMMON, **chosen.settings, **(settings or {})},
+        processes=processes,
+        settings=given,
         lora=chosen.lora,
         notes=notes,
         max_row_chars=max_row_chars,

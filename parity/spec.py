@@ -51,6 +51,8 @@ class Spec:
     """``cpu``, where runs are bit-reproducible, or ``auto`` for what the trainers choose themselves."""
     attention: str = "sdpa"
     threads: int = 1
+    processes: int = 1
+    """Data-parallel processes of each arm, under one launcher."""
     settings: dict[str, Any] = field(default_factory=dict)
     """Arguments of ``ORPOConfig``; those not named keep each trainer's own default, which is judged too."""
     lora: dict[str, Any] | None = None
@@ -62,7 +64,7 @@ class Spec:
     format: int = FORMAT
 
     def __post_init__(self) -> None:
-        for name, low in (("steps", 1), ("threads", 1), ("num_eval_rows", 0)):
+        for name, low in (("steps", 1), ("threads", 1), ("processes", 1), ("num_eval_rows", 0)):
             value = getattr(self, name)
             if value < low:
                 raise SpecError(f"{name} must be at least {low}, got {value}")
@@ -87,7 +89,7 @@ class Spec:
     @property
     def num_rows(self) -> int:
         """Training rows that the steps consume."""
-        return self.steps * self.batch_size * self.accumulation
+        return self.steps * self.batch_size * self.accumulation * self.processes
 
     def as_dict(self) -> dict[str, Any]:
         """Return the spec as plain JSON values."""

@@ -8,14 +8,18 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import fmean
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from parity.errors import TraceDamaged
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+_T = TypeVar("_T")
 
 _NONFINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -182,11 +186,67 @@ def _step(event: dict[str, Any], folder: Path) -> Step:
 
 
 def read_trace(folder: Path) -> Trace:
-    """Read the trace of one run.
+    """Read the trace of one run, with what every process of a launcher saw.
 
     Raises:
-        TraceDamaged: see ``read_events``; or the run did not reach its end.
+        TraceDamaged: see ``read_events``; or the run did not reach its end, in any process.
     """
+    others = sorted(folder.parent.glob(f"rank-*/{folder.name}"), key=lambda path: int(path.parent.name[5:]))
+    traces = [_read_one(folder), *(_read_one(path) for path in others)]
+    return traces[0] if len(traces) == 1 else _joined(traces)
+
+
+def _joined(traces: list[Trace]) -> Trace:
+    """Return one trace of what all processes saw; those that share a micro-batch's number see it at the same time."""
+    ends = {trace.end["weights"] for trace in traces}
+    return replace(
+        traces[0],
+        micros=[_joined_micro(parts) for parts in _together([trace.micros for trace in traces], "micro-batches")],
+        eval_batches=[
+            _joined_batch(parts) for parts in _together([trace.eval_batches for trace in traces], "evaluated batches")
+        ],
+        end={**traces[0].end, "processes_agree": len(ends) == 1},
+    )
+
+
+def _together(series: list[list[_T]], what: str) -> Iterator[tuple[_T, ...]]:
+    counts = [len(items) for items in series]
+    if len(set(counts)) > 1:
+        raise TraceDamaged(f"the processes wrote {counts} {what}; every one must write as many")
+    return zip(*series, strict=True)
+
+
+def _joined_micro(parts: Sequence[Micro]) -> Micro:
+    """Join by pairs; each process's loss stays a number of its own."""
+    losses = {f"loss of process {rank}": part.loss for rank, part in enumerate(parts)}
+    return replace(
+        parts[0],
+        pairs=[pair for part in parts for pair in part.pairs],
+        padded=any(part.padded for part in parts),
+        chosen_logps=[value for part in parts for value in part.chosen_logps],
+        rejected_logps=[value for part in parts for value in part.rejected_logps],
+        loss=fmean(part.loss for part in parts),
+        metrics={**_mean_metrics([part.metrics for part in parts]), **losses},
+        path="+".join(sorted({part.path for part in parts})),
+    )
+
+
+def _joined_batch(parts: Sequence[EvalBatch]) -> EvalBatch:
+    return EvalBatch(
+        num_pairs=sum(part.num_pairs for part in parts),
+        chosen_logps=[value for part in parts for value in part.chosen_logps],
+        rejected_logps=[value for part in parts for value in part.rejected_logps],
+        metrics=_mean_metrics([part.metrics for part in parts]),
+    )
+
+
+def _mean_metrics(parts: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Average over the processes. TRL gathers each metric at once, and all hold the mean; ours waits for the log."""
+    shared = set.intersection(*(set(part) for part in parts))
+    return {name: fmean(part[name] for part in parts) for name in parts[0] if name in shared}
+
+
+def _read_one(folder: Path) -> Trace:
     events = read_events(folder / "events.jsonl")
     by_kind: dict[str, list[dict[str, Any]]] = {}
     for event in events:

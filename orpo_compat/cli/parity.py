@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
 
 parity_app = typer.Typer(
     name="parity",
-    help="Train TRL's ORPO trainer and ours on the same batches, and judge whether they are the same.",
+    help="Train TRL's ORPO trainer and ours on the same batches, and judge whether they are the same.\n\n"
+    "Example: orpo-compat parity --model tiny --scenario lora --html parity.html",
     invoke_without_command=True,
     no_args_is_help=False,
 )
@@ -48,6 +50,7 @@ def parity(
     packing: ask.Packing = "auto",
     resync: ask.Resync = False,
     threads: ask.Threads = None,
+    processes: ask.Processes = 1,
     device: ask.Device = "cpu",
     repeat: ask.Repeat = 0,
     ours: ask.Ours = "orpo_compat:ORPOTrainer",
@@ -69,7 +72,7 @@ def parity(
     options = Options(
         model=model, weights=weights, steps=steps, seed=seed, scenario=scenario, data=data, repository=repository,
         reference_python=reference_python, reference=reference, packing=packing, resync=resync, threads=threads,
-        device=device,
+        device=device, processes=processes,
         repeat=repeat, ours=ours, theirs=theirs, json=json, html=html, markdown=markdown, junit=junit, output=output,
         timeout=timeout, short=short, checklist=checklist,
     )
@@ -136,9 +139,10 @@ def _spec(options: Options, scenario: str) -> Spec:
     from parity.scenarios import SCENARIOS, make_spec
 
     if scenario == "repo":
-        return spec_for_repository(
+        said = spec_for_repository(
             options.repository, report=lambda line: typer.echo(line, err=True), model=options.model, steps=options.steps
         )
+        return replace(said, processes=options.processes)
     default = SCENARIOS[scenario].model if scenario in SCENARIOS else "tiny"
     chosen = fit(find_model(options.model or default), steps=options.steps)
     return make_spec(
@@ -147,7 +151,8 @@ def _spec(options: Options, scenario: str) -> Spec:
         weights=options.weights,
         steps=chosen.steps,
         seed=options.seed,
-        threads=options.threads or chosen.threads,
+        threads=options.threads or max(chosen.threads // options.processes, 1),
+        processes=options.processes,
         data=str(options.data.resolve()) if options.data else None,
         settings=chosen.settings,
         notes=chosen.notes,

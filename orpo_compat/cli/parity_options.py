@@ -29,6 +29,7 @@ ReferenceRelease = Annotated[
 Packing = Annotated[str, Option(help="auto judges both of ours' paths; never only the padded one.")]
 Resync = Annotated[bool, Option("--resync", help="Copy theirs' state into ours each step, to isolate one bad update.")]
 Threads = Annotated[int | None, Option(min=1, help="Threads of each arm.", show_default="chosen to fit")]
+Processes = Annotated[int, Option(min=1, help="Data-parallel processes of each arm, under one launcher.")]
 Device = Annotated[str, Option(help="cpu, which is bit-reproducible, or auto for what the trainers choose.")]
 Repeat = Annotated[int, Option(min=0, help="Alternating untraced repetitions for speed and memory; 3 or more resolve.")]
 Ours = Annotated[str, Option(help="The trainer under test, module:Class.", hidden=True)]
@@ -67,6 +68,7 @@ class Options:
     packing: str
     resync: bool
     threads: int | None
+    processes: int
     device: str
     repeat: int
     ours: str

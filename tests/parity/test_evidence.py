@@ -52,6 +52,17 @@ def test_the_same_trainer_passes_on_both_paths_and_its_evidence_stands(run):
     assert checked.verdict is outcome.verdict
 
 
+@pytest.mark.slow
+def test_two_processes_of_each_arm_are_judged_as_one_is(tmp_path):
+    spec = make_spec("base", steps=2, processes=2)
+    outcome = run_parity(Request(spec=spec, reference=find_reference(), folder=tmp_path))
+    assert outcome.verdict is Verdict.EQUIVALENT
+    assert len(outcome.theirs.micros[0].pairs) == 2 * spec.batch_size
+    assert (tmp_path / "ours" / "rank-1" / "default" / "events.jsonl").is_file()
+    checked = verify(write_evidence(make_evidence(outcome), tmp_path / "evidence.json", tmp_path))
+    assert checked.problems == ()
+
+
 def test_the_loss_is_within_1e_5_at_every_step(run):
     outcome, _ = run
     theirs = outcome.theirs

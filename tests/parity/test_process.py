@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -95,3 +96,17 @@ def test_an_arm_does_not_see_modules_of_the_folder_it_was_started_from(tmp_path,
     job = _job(tmp_path, monkeypatch, DONE + "print(json.dumps(os.getcwd()))\n")
     run_arm(job)
     assert json.loads((tmp_path / "out" / "output.log").read_text()) == str(tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_a_failure_in_the_second_process_is_told_with_its_number(tmp_path, monkeypatch):
+    source = (
+        "rank = int(os.environ['RANK'])\n"
+        "folder = os.path.join(job['out'], f'rank-{rank}') if rank else job['out']\n"
+        "os.makedirs(folder, exist_ok=True)\n"
+        "said = {'event': 'failed', 'error': 'ValueError', 'message': 'its rows are bad'}\n"
+        "if rank: open(os.path.join(folder, 'arm.jsonl'), 'a').write(json.dumps(said) + '\\n'); sys.exit(1)\n"
+        "time.sleep(60)\n"
+    )
+    with pytest.raises(ArmFailed, match="rank 1: ValueError: its rows are bad"):
+        run_arm(replace(_job(tmp_path, monkeypatch, source), processes=2))

@@ -96,3 +96,44 @@ def test_the_first_step_is_no_measure_of_speed(tmp_path):
             event["seconds"] = seconds
 
     assert write_trace(tmp_path, change=change).seconds_per_step == 2.0
+
+
+def test_what_two_processes_saw_is_one_trace_with_each_ones_loss(tmp_path):
+    def other(events):
+        for event in events:
+            if event["event"] == "micro":
+                event.update(loss=4.5, chosen_logps=[-3.0, -4.0])
+                event["metrics"]["rewards/accuracies"] = 0.0
+
+    write_trace(tmp_path / "base")
+    write_trace(tmp_path / "rank-1" / "base", change=other)
+    joined = read_trace(tmp_path / "base")
+    assert len(joined.micros) == 3
+    micro = joined.micros[0]
+    assert micro.chosen_logps == [-1.0, -1.5, -3.0, -4.0]
+    assert len(micro.pairs) == 4
+    assert micro.loss == 4.0
+    assert micro.metrics["rewards/accuracies"] == 0.5
+    assert (micro.metrics["loss of process 0"], micro.metrics["loss of process 1"]) == (3.5, 4.5)
+    assert joined.end["processes_agree"]
+
+
+def test_processes_that_end_with_other_weights_are_told(tmp_path):
+    from parity.compare import compare
+
+    whole = write_trace(tmp_path / "a" / "base")
+    write_trace(tmp_path / "b" / "base")
+    write_trace(tmp_path / "b" / "rank-1" / "base", change=lambda events: first(events, "end").update(weights="other"))
+    parted = read_trace(tmp_path / "b" / "base")
+    assert not parted.end["processes_agree"]
+    assert "weights equal in every process" in {m.name for m in compare(whole, parted) if m.problem == "unequal"}
+
+
+def test_a_process_that_lost_a_micro_batch_is_damage(tmp_path):
+    def lose(events):
+        events.remove(first(events, "micro"))
+
+    write_trace(tmp_path / "base")
+    write_trace(tmp_path / "rank-1" / "base", change=lose)
+    with pytest.raises(TraceDamaged, match="every one must write as many"):
+        read_trace(tmp_path / "base")
