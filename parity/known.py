@@ -94,6 +94,17 @@ def _empty_response(judgement: Judgement, theirs: Trace, ours: Trace) -> bool:
     )
 
 
+def _norms_decayed(judgement: Judgement, theirs: Trace, ours: Trace) -> bool:
+    """The same parameters are in the optimizer, and theirs decays more of them."""
+    divergence = judgement.divergence
+    if divergence is None or divergence.stage != "optimizer" or not (theirs.steps and ours.steps):
+        return False
+    groups = [trace.steps[0].groups for trace in (theirs, ours)]
+    everything = [sum(group["num_params"] for group in side) for side in groups]
+    decayed = [sum(group["num_params"] for group in side if group.get("weight_decay")) for side in groups]
+    return bool(everything[0] == everything[1] and decayed[0] > decayed[1])
+
+
 def _finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
@@ -127,6 +138,15 @@ DEFECTS = (
         "TRL 0.12 to 0.19 on transformers 4.46 to 4.52 does not divide by gradient_accumulation_steps",
         _accumulated,
         ("4.46.0", "4.52.4"),
+    ),
+    Defect(
+        "norms decayed",
+        "0.8.2",
+        "0.29.1",
+        "TRL on transformers before 4.53 decays norm weights of models whose norm class is not listed (Mixtral, Qwen2, "
+        "Mistral, Gemma; from 4.49 the last norm only)",
+        _norms_decayed,
+        ("4.0.0", "4.52.99"),
     ),
     Defect(
         "NaN gradient of the odds term",

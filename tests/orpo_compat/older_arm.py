@@ -50,6 +50,11 @@ def build(job):
         def _get_train_sampler(self, *_):
             return torch.utils.data.SequentialSampler(self.train_dataset)
 
+        def get_decay_parameter_names(self, model):
+            if not job.get("decay_norms"):
+                return super().get_decay_parameter_names(model)
+            return [name for name, _ in model.named_parameters() if "bias" not in name]
+
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_file=job["tokenizer"], pad_token="<pad>", bos_token="<s>", eos_token="</s>"
     )

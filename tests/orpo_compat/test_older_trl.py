@@ -80,7 +80,11 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "config": {"output_router_logits": True, "router_aux_loss_coef": 0.1},
     },
 }
+# The same with every weight decayed in both arms, norms included; see DECAYS_MIXTRAL_NORMS.
+SCENARIOS["moe, norms decayed"] = {**SCENARIOS["moe"], "decay_norms": True}
 NO_CHAT_BEFORE = (0, 12)
+# Before 4.53, transformers spares only the norm classes it lists from weight decay, and Mixtral's is not among them.
+DECAYS_MIXTRAL_NORMS = ("4.45", "4.46")
 
 
 @dataclass(frozen=True)
@@ -200,6 +204,11 @@ def test_losses_gradients_and_weights_equal_those_of_an_older_trl(python: str, s
         # These transformers do not divide the gradient by the accumulation steps, here two.
         assert found.loss < 1e-5
         assert found.scale == pytest.approx(0.5, rel=1e-5)
+        return
+    if scenario == "moe" and transformers.startswith(DECAYS_MIXTRAL_NORMS):
+        # One update on equal gradients parts them, and nothing else does: see the next scenario.
+        assert found.gradient < 1e-5
+        assert found.weights > 1e-3
         return
     assert found.loss < 1e-5  # they log four decimals
     assert max(found.metrics, found.evaluation) < 1e-4

@@ -119,6 +119,27 @@ def test_a_row_without_a_response_is_the_empty_response_defect(tmp_path):
     assert "no response token" in _explained(theirs, ours, MODERN)
 
 
+def test_norm_weights_in_theirs_decayed_group_alone_are_the_older_transformers_rule(tmp_path):
+    def groups(decayed, rest):
+        def change(events):
+            for event in events:
+                if event["event"] == "step":
+                    one = event["groups"][0]
+                    event["groups"] = [
+                        {**one, "num_params": decayed, "members": f"{decayed} decayed"},
+                        {**one, "num_params": rest, "members": f"{rest} not", "weight_decay": 0.0},
+                    ]
+
+        return change
+
+    theirs = write_trace(tmp_path / "a", change=groups(9, 1))
+    ours = write_trace(tmp_path / "b", change=groups(7, 3))
+    older = {"trl": "0.12.2", "transformers": "4.46.3"}
+    assert "decays norm weights" in _explained(theirs, ours, older)
+    assert _explained(theirs, ours, {**older, "transformers": "4.57.6"}) == ""
+    assert _explained(theirs, write_trace(tmp_path / "c", change=groups(9, 2)), older) == ""
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
