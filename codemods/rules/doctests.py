@@ -7,10 +7,12 @@ docstring is one session: its lines behind the prompts are rewritten like a modu
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import libcst as cst
 
 from codemods.context import Context
+from codemods.edits import Edit
 from codemods.options import Options
 from codemods.rules import Example, Phase, Rule
 
@@ -47,30 +49,41 @@ def _rewrite_session(context: Context, start: int, end: int, raw: bool) -> None:
     from codemods.rewrite import rewrite
 
     lines = list(_LINE.finditer(context.source.utf8, start, end))
-    code = b"".join(line.group("code") + b"\n" for line in lines)
+    code = _code(lines)
     if b"\\" in code and not raw:
         return
     done = rewrite(code, path=context.path, options=Options(strings=context.options.strings))
-    places = _places(lines)
-    if done.changed and all(_lands(places, edit.start) == _lands(places, edit.end) for edit in done.edits):
-        for edit in done.edits:
-            line = lines[_lands(places, edit.start)]
-            at = line.start("code") + edit.start - places[_lands(places, edit.start)]
-            prompt = line.group("prompt").replace(b"...", b">>>").decode("utf-8")
-            eol = (line.group("eol") or b"\n").decode("utf-8")
-            new = edit.new.decode("utf-8").replace("\n", eol + prompt)
-            context.replace(at, at + len(edit.old), new, RULE.code)
+    changes = [_change(lines, edit) for edit in done.edits]
+    # Prompts were taken off and are put back: what they then enclose must be what was worked out.
+    result, shift = context.source.utf8[start:end], -start
+    for first, last, new in changes:
+        result = result[: first + shift] + new + result[last + shift :]
+        shift += len(new) - (last - first)
+    if _code(_LINE.finditer(result)) == done.result:
+        for first, last, new in changes:
+            context.replace(first, last, new.decode("utf-8"), RULE.code)
 
 
-def _places(lines: list[re.Match[bytes]]) -> list[int]:
-    """Offset in the joined code of each line's start."""
-    places, offset = [], 0
-    for line in lines:
-        places.append(offset)
-        offset += len(line.group("code")) + 1
-    return places
+def _code(lines: Iterable[re.Match[bytes]]) -> bytes:
+    return b"".join(line.group("code") + b"\n" for line in lines)
 
 
-def _lands(places: list[int], offset: int) -> int:
-    """Index of the line that holds an offset of the joined code."""
-    return max(index for index, place in enumerate(places) if place <= offset)
+def _change(lines: list[re.Match[bytes]], edit: Edit) -> tuple[int, int, bytes]:
+    """An edit of the code as a span of the file and what replaces it, prompts and line ends put back."""
+    (first, at), (last, end) = _place(lines, edit.start), _place(lines, edit.end)
+    eol = lines[first].group("eol") or b"\n"
+    indent = lines[first].group("prompt").partition(b">>>")[0].partition(b"...")[0]
+    head, *more = edit.new.split(b"\n")
+    prompts = (b"... " if text[:1] in (b" ", b"\t", b")") else b">>> " for text in more)
+    new = head + b"".join(eol + indent + prompt + text for prompt, text in zip(prompts, more, strict=True))
+    return lines[first].start("code") + at, lines[last].start("code") + end, new
+
+
+def _place(lines: list[re.Match[bytes]], offset: int) -> tuple[int, int]:
+    """The line that holds an offset of the joined code, and the offset within it."""
+    for index, line in enumerate(lines):
+        length = len(line.group("code")) + 1
+        if offset < length:
+            return index, offset
+        offset -= length
+    return len(lines) - 1, len(lines[-1].group("code"))

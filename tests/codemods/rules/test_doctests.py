@@ -29,3 +29,26 @@ def test_line_ends_of_the_docstring_are_kept() -> None:
 def test_prose_and_escapes_stay() -> None:
     check_refuses('"""\n>>> from trl import ORPOConfig; x = "\\\\n"\n"""\n', "OC118", options=DOCS)
     check_refuses('"""From trl.ORPOConfig.\n\n>>> 1\n1\n"""\n', "OC118", options=DOCS)
+
+
+def test_statements_over_several_lines_keep_their_prompts() -> None:
+    check_rewrites(
+        'def f():\n    """\n    >>> from trl import (\n    ...     ORPOConfig,\n    ...     X)\n    """\n',
+        'def f():\n    """\n    >>> from trl import (\n    ...     X)\n    >>> from orpo_compat import ORPOConfig\n'
+        '    """\n',
+        options=DOCS,
+    )
+    check_rewrites(
+        '"""\n>>> from trl import (\n...     X,\n...     ORPOConfig,  # a\n...     ORPOTrainer,\n... )\n"""\n',
+        '"""\n>>> from trl import (\n...     X,\n... )\n>>> from orpo_compat import (\n...     ORPOConfig,  # a\n'
+        '...     ORPOTrainer,\n... )\n"""\n',
+        options=DOCS,
+    )
+
+
+def test_a_statement_in_a_block_stays_behind_dots() -> None:
+    check_rewrites(
+        '"""\n>>> if x:\n...     from trl import ORPOTrainer, X\n"""\n',
+        '"""\n>>> if x:\n...     from trl import X\n...     from orpo_compat import ORPOTrainer\n"""\n',
+        options=DOCS,
+    )
