@@ -142,6 +142,18 @@ def _lines_naming(text: str, start: int, end: int) -> Iterator[int]:
         yield text.count("\n", 0, start + match.start()) + 1
 
 
+def statement_of(path: str, content: bytes, line: int) -> range:
+    """The lines of the outermost call around a line of a Python file, else the line: one finding speaks for a call."""
+    try:
+        tree = ast.parse(content) if path.endswith(".py") else None
+    except (SyntaxError, ValueError):
+        tree = None
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or line):
+            return range(node.lineno, (node.end_lineno or line) + 1)
+    return range(line, line + 1)
+
+
 def calls_that_do_not_build(content: bytes, accepted: dict[str, set[str]]) -> Iterator[tuple[int, str]]:
     """Calls of the classes with a keyword that ours does not take, with their lines."""
     for node in ast.walk(ast.parse(content)):

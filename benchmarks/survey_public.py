@@ -27,7 +27,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from survey_checks import calls_that_do_not_build, mentions, unwanted_changes, unwanted_notebook_changes
+from survey_checks import (
+    calls_that_do_not_build,
+    mentions,
+    statement_of,
+    unwanted_changes,
+    unwanted_notebook_changes,
+)
 
 _WHOLE_FILE = {"OC113", "OC114", "OC115", "OC116"}
 """Findings at line 1 that speak for a whole file."""
@@ -136,7 +142,8 @@ def find_misses(after: dict[str, bytes], report: dict[str, Any]) -> tuple[int, l
             continue
         for line, text in mentions(path, content):
             num += 1
-            if path not in whole and line not in listed.get(path, ()):
+            lines = listed.get(path, set())
+            if path not in whole and lines.isdisjoint(statement_of(path, content, line)):
                 missed.append(f"{path}:{line}: {text}")
     return num, missed
 
