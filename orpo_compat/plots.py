@@ -113,8 +113,7 @@ def _draw(axes: Any, history: History, panel: Panel) -> None:
     if panel.stem == "accuracies":
         axes.axhline(0.5, color="#888888", linewidth=0.8)
         axes.set_ylim(-0.03, 1.03)
-    if panel.log_scale and all(value > 0 for name in panel.metrics for value in history.series(name).values):
-        axes.set_yscale("log")
+    _scale(axes, history, panel)
     axes.set_title(panel.title, fontsize=11, loc="left")
     axes.set_xlabel("step", fontsize=9)
     axes.tick_params(labelsize=8)
@@ -123,6 +122,21 @@ def _draw(axes: Any, history: History, panel: Panel) -> None:
     if axes.get_legend_handles_labels()[1]:
         axes.legend(fontsize=8, frameon=False)
     _epoch_axis(axes, history)
+
+
+def _scale(axes: Any, history: History, panel: Panel) -> None:
+    """A logarithmic axis where the values span a decade; ticks are whole numbers, without a factor in a corner."""
+    from matplotlib.ticker import FuncFormatter, NullFormatter, ScalarFormatter
+
+    values = [value for name in panel.metrics for value in history.series(name).values]
+    if panel.log_scale and values and 0 < 10 * min(values) < max(values):
+        axes.set_yscale("log")
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    largest = max((abs(value) for value in axes.get_ylim()), default=0.0)
+    plain = 1e-3 <= largest < 1e5 and axes.get_yscale() == "linear"
+    axes.yaxis.set_major_formatter(
+        ScalarFormatter(useOffset=False) if plain else FuncFormatter(lambda y, _: f"{y:.3g}")
+    )
 
 
 def _curve(axes: Any, series: Series, colour: str, label: str, *, dotted: bool) -> None:

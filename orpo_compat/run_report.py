@@ -6,9 +6,12 @@ Shows a `History` and the facts of `run.json`; it measures nothing and judges no
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from orpo_compat.history import History, Series
 from orpo_compat.measuring import trim_words
@@ -38,6 +41,7 @@ def render(history: History, record: Mapping[str, Any], *, curves: bool = True) 
     from jinja2 import Environment, StrictUndefined
 
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters["code"] = _code
     settings = record.get("settings", {})
     page = environment.from_string(TEMPLATE.read_text("utf-8")).render(
         title=f"{settings.get('model', 'Training run')}, ORPO",
@@ -54,6 +58,11 @@ def render(history: History, record: Mapping[str, Any], *, curves: bool = True) 
         versions=list(record.get("versions", {}).items()),
     )
     return page
+
+
+def _code(text: str) -> Markup:
+    """Escape a sentence and set what stands between backticks as code."""
+    return Markup(re.sub(r"`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _subtitle(history: History, record: Mapping[str, Any]) -> str:

@@ -23,7 +23,6 @@ from orpo_compat.cli.train import train
 
 app = typer.Typer(
     name="orpo-compat",
-    help="ORPO training without TRL: switch a repository, prove the numbers, train.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",

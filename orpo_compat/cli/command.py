@@ -17,14 +17,12 @@ from orpo_compat.cli.other_tools import counterpart, normalized
 class Command(TyperCommand):
     """A command whose help reads as prose and whose options may be written with underscores."""
 
-    def get_help_option(self, ctx: Any) -> Any:
-        """The `--help` switch."""
-        return _quiet(super().get_help_option(ctx))
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_readable(kwargs))
-        for param in self.params:
-            _quiet(param)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All options; a switch shows no type, since typer's <bool> reads as if it took a value."""
+        return [_quiet(param) for param in super().get_params(ctx)]
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; say what to write instead of another tool's option."""
@@ -41,14 +39,12 @@ class Command(TyperCommand):
 class Group(TyperGroup):
     """A group of commands with the same habits."""
 
-    def get_help_option(self, ctx: Any) -> Any:
-        """The `--help` switch."""
-        return _quiet(super().get_help_option(ctx))
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **_readable(kwargs))
-        for param in self.params:
-            _quiet(param)
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """All options; a switch shows no type, since typer's <bool> reads as if it took a value."""
+        return [_quiet(param) for param in super().get_params(ctx)]
 
 
 def adopt_all(app: typer.Typer) -> None:
@@ -77,7 +73,6 @@ def _readable(kwargs: dict[str, Any]) -> dict[str, Any]:
 
 
 def _quiet(param: Any) -> Any:
-    """Show no type beside a switch: typer writes <bool>, which reads as if it took a value."""
     if getattr(param, "is_flag", False):
         param.display_type_rich = lambda ctx: None
     return param

@@ -148,8 +148,9 @@ class RunView(TrainerCallback):  # type: ignore[misc, unused-ignore]
         state = self._state
         assert state is not None
         inner = max(20, min(self.console.width, 100) - 4)
-        head = Text(f"step {state.global_step}/{state.max_steps}   epoch {state.epoch or 0:.2f}   ")
-        head.append(f"{clock(time.monotonic() - self._begun)} gone, {clock(self._eta())} left", style="bold")
+        head = Text(f"step {state.global_step}/{state.max_steps}   epoch {state.epoch or 0:.2f}")
+        gone = f"{clock(time.monotonic() - self._begun)} gone, {clock(self._eta())} left"
+        head.append("\n" if inner < 52 else "   ").append(gone, style="bold")
         curves = Table.grid(padding=(0, 1))
         for name, label in _SHOWN:
             values = [log[name] for log in self.logs if name in log]
@@ -157,7 +158,7 @@ class RunView(TrainerCallback):  # type: ignore[misc, unused-ignore]
                 continue
             held = [log[f"eval_{name}"] for log in self.evals if f"eval_{name}" in log]
             bars = Text(sparkline(values, max(8, inner - 40)), style="cyan", no_wrap=True)
-            curves.add_row(label, f"{values[-1]:.4g}", bars, f"eval {held[-1]:.4g}" if held else "")
+            curves.add_row(label, f"{values[-1]:.3g}", bars, f"eval {held[-1]:.3g}" if held else "")
         foot = Text(f"{self.tokens_per_second:,.0f} tokens/s   {memory_used()}", style="dim")
         bar = Table.grid()  # a bare ProgressBar does not end its line
         bar.add_row(ProgressBar(total=max(1, state.max_steps), completed=state.global_step, width=inner))

@@ -40,7 +40,10 @@ def migrate(
     jobs: ask.Jobs = 0,
     yes: ask.Yes = False,
 ) -> None:
-    """Move a repository from TRL's ORPO to orpo_compat, once parity is proven; or back."""
+    """Move a repository from TRL's ORPO to orpo_compat, once parity is proven; or back.
+
+    Example: orpo-compat migrate ./repo --dry-run
+    """
     # fmt: off
     request = ask.Request(
         paths=paths, dry_run=dry_run, diff=diff, check=check, rollback=rollback, resume=resume, to=to,

@@ -6,6 +6,7 @@ import csv
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -149,6 +150,61 @@ def test_resuming_goes_on_with_the_same_numbers(prefs: Path, tmp_path: Path) -> 
         return [(entry["step"], entry["loss"]) for entry in entries if "loss" in entry]
 
     assert losses(parts) == losses(whole)
+
+
+def test_resume_alone_goes_on_with_what_the_run_was_asked_for(
+    prefs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from orpo_compat.cli.interrupting import StopOnInterrupt
+
+    out = tmp_path / "out"
+    stops_at_two = StopOnInterrupt.on_step_end
+
+    def interrupted(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+        stops_at_two(self, args, state, control, **kwargs)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(StopOnInterrupt, "on_step_end", interrupted)
+        stopped = train(prefs, out, "--max-steps", 4, "--beta", "0.3")
+    assert stopped.exit_code == ExitCode.INTERRUPTED, stopped.output
+    assert f"orpo-compat train --output {out} --resume goes on from checkpoint-2" in stopped.stderr
+    assert (record(out)["status"], (out / "model.safetensors").exists()) == ("interrupted", False)
+    resumed = run("train", "--output", out, "--resume")
+    assert resumed.exit_code == ExitCode.DONE, resumed.output
+    facts = record(out)
+    assert (facts["status"], facts["settings"]["beta"], facts["settings"]["max_steps"]) == ("finished", 0.3, 4)
+    assert "resume: true" not in facts["command"]
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
+
+
+def test_the_plan_is_said_before_training_and_the_numbers_after(prefs: Path, tmp_path: Path) -> None:
+    default = ("--model", "tiny", "--data", prefs, "--output", tmp_path / "out", "--no-plots", "--max-steps", 2)
+    said = run("train", *default, "--max-length", 32, "--use-cpu").stderr
+    assert "2 updates of 8 pairs" in said
+    assert "all 125,632 weights are trained" in said
+    assert "have a response cut" in said
+    assert "TRL's default of 1e-6" in said
+    assert "held out: accuracy" in said
+    assert "TRL's default" not in train(prefs, tmp_path / "other", "--max-steps", 1).stderr
+
+
+def test_chat_data_needs_a_template_and_takes_one(prefs: Path, tmp_path: Path) -> None:
+    from orpo_compat.tiny_model import tiny_model, tiny_tokenizer
+
+    tiny_model().save_pretrained(tmp_path / "base")
+    bare = tiny_tokenizer()
+    bare.chat_template = None
+    bare.save_pretrained(tmp_path / "base")
+    options = ("--model", tmp_path / "base", "--as-chat", "--max-steps", 1, "--eval-fraction", 0)
+    refused = train(prefs, tmp_path / "out", *options)
+    assert refused.exit_code == ExitCode.USAGE
+    assert "no chat template" in refused.stderr
+    taken = train(prefs, tmp_path / "out", *options, "--chat-template", "chatml")
+    assert taken.exit_code == ExitCode.DONE, taken.output
+    assert "<|im_start|>" in (tmp_path / "out" / "chat_template.jinja").read_text("utf-8")
 
 
 def test_nan_ends_the_run_with_its_row_and_keeps_no_weights(prefs: Path, tmp_path: Path) -> None:
