@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLOW ?= not slow
 
-.PHONY: demo test test-slow lint types check bench docs site clean
+.PHONY: demo test test-slow lint types check bench docs site screens clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -22,6 +22,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -q
+
+# The oldest and the newest stack, minutes each the first time; WRITE= leaves docs/support.md alone.
+WRITE ?= --write docs/support.md
+matrix: $(READY)
+	$(BIN)/python -m tests.matrix $(WRITE)
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -41,11 +46,16 @@ bench: $(READY)
 docs: $(READY)
 	$(BIN)/python -m codemods.rules.table > docs/rules.md
 	$(BIN)/python -m orpo_compat.reference docs/config.md
+	$(BIN)/python -m orpo_compat.planning.table docs/scale.md
 	$(BIN)/python -m orpo_compat.health > docs/troubleshooting.md
 
 # site/index.html opens from the disk, without the search. Every warning is an error.
 site: $(READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# The pictures in docs/assets/screens, from real runs; SCREENS="scan doctor" records these only. Needs Chromium.
+screens: $(READY)
+	$(BIN)/python docs/record_screens.py $(SCREENS)
 
 clean:
 	rm -rf $(VENV) build dist site .pytest_cache .mypy_cache .ruff_cache

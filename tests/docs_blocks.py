@@ -34,7 +34,7 @@ class Command:
         """What the line says it exits with; unsaid, 0, or 3 of the commands that may leave findings."""
         if said := _EXIT.search(self.text):
             return {int(said[1])}
-        return {0, 3} if re.match(r"orpo-compat (scan|migrate)\b", self.text) else {0}
+        return {0, 3} if re.match(r"orpo-compat (scan|migrate|diagnose|data inspect)\b", self.text) else {0}
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ def fill_hub_cache(cache: Path) -> None:
 def fill_data(folder: Path) -> None:
     """Write the files of pairs and prompts that the pages read."""
     rows = [dict(zip(PAIRS, row, strict=True)) for row in zip(*PAIRS.values(), strict=True)]
-    more = rows + [{**row, "prompt": f"{row['prompt']} Please."} for row in rows]
+    asked = ("", " Please.", " Be brief.", " Take your time.")
+    more = [{**row, "prompt": row["prompt"] + how} for how in asked for row in rows]
     (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in more), "utf-8")
     for name, some in (("prefs.csv", more), ("held_out.csv", rows)):
         with (folder / name).open("w", encoding="utf-8", newline="") as file:

@@ -26,7 +26,7 @@ from tests.docs_blocks import PAGES, ROOT, Block, Command, all_blocks
 
 LANGUAGES = {"bash", "console", "python", "yaml", "json", "diff", "text"}
 RUN = [block for block in all_blocks() if block.commands and not block.reason]
-QUICK = re.compile(r"(cd|git|rm|ls|cat) |orpo-compat (scan|migrate)\b.*|python -m codemods")
+QUICK = re.compile(r"(cd|git|rm|ls|cat) |orpo-compat (scan|migrate|plan)\b.*|python -m codemods")
 GATED = re.compile(r"orpo-compat migrate\b(?!.*--(no-verify|dry-run|check|rollback|resume|diff))")
 
 
