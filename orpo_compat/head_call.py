@@ -49,7 +49,9 @@ class HeadCall:
     @property
     def is_plain(self) -> bool:
         """Whether the head is a linear layer that nothing wraps, so that its weight says everything."""
-        return type(self._head) is nn.Linear and not hasattr(self._head, "_hf_hook")
+        # FSDP2 gives every module it shards a class of its own, which inherits the forward.
+        linear = isinstance(self._head, nn.Linear) and type(self._head).forward is nn.Linear.forward
+        return linear and not hasattr(self._head, "_hf_hook")
 
     @property
     def needs_every_position(self) -> bool:
@@ -69,8 +71,9 @@ class HeadCall:
         def answer(hidden_1ND: Tensor) -> Tensor:
             result = self._answer(hidden_1ND[0], packed, original)
             answers.append(result)
-            # Shaped like logits, for the model to scale and cap at will: nobody reads it.
-            return result.logps_M[None, :, None]
+            # Shaped like logits, for the model to scale and cap at will: nobody reads it. A tensor of its own rather
+            # than a view, which would lose the hooks of a sharding wrapper if the model changed it in place.
+            return result.logps_M[None, :, None].clone()
 
         with forward_replaced(self._head, answer):
             yield answers

@@ -104,12 +104,16 @@ class PackedSteps(_Base):
             return None
         try:
             self._refuse_by_settings()
+            sharded = self.accelerator.distributed_type in _SHARDED
             path, self._take_off = open_packed_path(
                 model,
                 self._padded_terms,
-                check_gradient=self.accelerator.distributed_type not in _SHARDED,
+                # FSDP1 gathers what its root holds in the wrapper's forward only.
+                called=self.model if sharded else model,
+                check_gradient=not sharded,
+                agree=self._largest_over_ranks if sharded else float,
                 nll_scope=self.args.nll_scope,
-                tokens_per_pass=None if self.accelerator.distributed_type in _SHARDED else self.args.tokens_per_pass,
+                tokens_per_pass=None if sharded else self.args.tokens_per_pass,
                 label_pad_token_id=self.label_pad_token_id,
             )
         except PackingRefused as refusal:
@@ -118,6 +122,11 @@ class PackedSteps(_Base):
             logger.warning("training on padded batches: %s", refusal)
             return None
         return path
+
+    def _largest_over_ranks(self, value: float) -> float:
+        # NaN on any rank stays NaN, which no comparison lets pass.
+        ranks = self.accelerator.gather(torch.tensor([value], dtype=torch.float64, device=self.args.device))
+        return float(ranks.max())
 
     def _refuse_by_settings(self) -> None:
         overridden = self._overridden(PADDED_HOOKS)
@@ -179,9 +188,11 @@ class PackedSteps(_Base):
     def _recompute_little(self, path: PackedPath, model: nn.Module) -> None:
         """Recompute what costs little, whether gradient checkpointing is on (TRL's default) or off.
 
-        Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say.
+        Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say. So is what the user
+        chose under FSDP1 and DeepSpeed, whose hooks inside a layer do not come out the same on a second call.
         """
-        if self.args.gradient_checkpointing_kwargs is None:
+        hooked = self.accelerator.distributed_type in _SHARDED and not getattr(self.accelerator, "is_fsdp2", False)
+        if self.args.gradient_checkpointing_kwargs is None and not hooked:
             tokens = max(path.budget(self.args.device) or 0, 2 * (self.args.max_length or 512))
             changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4)
             if changed and not self.args.gradient_checkpointing:

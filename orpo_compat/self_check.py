@@ -33,14 +33,22 @@ _LONGEST_WINDOW_TRIED = 256
 
 
 def open_packed_path(
-    model: nn.Module, padded_terms: PaddedTerms, *, check_gradient: bool = True, **settings: Any
+    model: nn.Module,
+    padded_terms: PaddedTerms,
+    *,
+    called: nn.Module | None = None,
+    check_gradient: bool = True,
+    agree: Callable[[float], float] = float,
+    **settings: Any,
 ) -> tuple[PackedPath, Callable[[], None]]:
     """Fit a model for packed rows and compare it with its padded self.
 
     Args:
         model: The model itself, without wrappers, on its device.
         padded_terms: Computes a padded batch's terms; the reference.
+        called: What to call instead of the model: its wrapper, where only that gathers sharded weights.
         check_gradient: Whether parameters can be differentiated by themselves (not if they are sharded).
+        agree: Makes one difference of the ranks' differences, so that all of them decide alike.
         settings: Passed on to ``PackedPath``.
 
     Returns:
@@ -50,23 +58,25 @@ def open_packed_path(
         PackingRefused: the model cannot be served; it is as it was. The message says why.
     """
     head = _head_of(model)
+    runs = model if called is None else called
     device = next(model.parameters()).device
     batch = check_batch(model, device)
     with torch.set_grad_enabled(check_gradient), _plain_and_still(model):
-        rule = _tried(lambda: probe_rule(model, head, batch["chosen_input_ids"][:1]))
-        expected = padded_terms(model, batch)
+        rule = _tried(lambda: probe_rule(runs, head, batch["chosen_input_ids"][:1]))
+        expected = padded_terms(runs, batch)
 
         def floor() -> float:
             with torch.no_grad():
-                alone = [padded_terms(model, _one_pair(batch, i)) for i in range(len(batch["pair_lengths"]))]
-            return float((_logps(expected) - torch.cat([_logps(terms) for terms in alone], dim=1)).abs().max())
+                alone = [padded_terms(runs, _one_pair(batch, i)) for i in range(len(batch["pair_lengths"]))]
+            floors = float((_logps(expected) - torch.cat([_logps(terms) for terms in alone], dim=1)).abs().max())
+            return agree(floors)
 
         remove = install(model)
         try:
             path = PackedPath(HeadCall(head, rule), model, **settings)
             nll_tokens = nll_token_count(batch, settings.get("nll_scope", "prompt_and_response"))
-            packed = _tried(lambda: packed_terms(path, model, batch, nll_tokens))
-            _compare(model, expected, packed, floor, check_gradient)
+            packed = _tried(lambda: packed_terms(path, runs, batch, nll_tokens))
+            _compare(model, expected, packed, floor, agree, check_gradient)
         except PackingRefused:
             remove()
             raise
@@ -150,16 +160,21 @@ def _one_pair(batch: Mapping[str, Any], index: int) -> dict[str, Any]:
 
 
 def _compare(
-    model: nn.Module, padded: PairTerms, packed: PairTerms, floor: Callable[[], float], check_gradient: bool
+    model: nn.Module,
+    padded: PairTerms,
+    packed: PairTerms,
+    floor: Callable[[], float],
+    agree: Callable[[float], float],
+    check_gradient: bool,
 ) -> None:
-    difference = float((_logps(padded) - _logps(packed)).abs().max())
+    difference = agree(float((_logps(padded) - _logps(packed)).abs().max()))
     dtype = next((p.dtype for p in model.parameters() if p.is_floating_point()), torch.float32)
     tolerance = _SMALLEST_TOLERANCE.get(dtype, 5e-2)
     if not difference <= tolerance:
         tolerance = max(tolerance, _FLOORS_ALLOWED * floor())
     _demand("log-probabilities", difference, tolerance)
     nll = [terms.nll_sum.detach() / terms.nll_tokens for terms in (padded, packed)]
-    _demand("NLL", float((nll[0] - nll[1]).abs()), tolerance)
+    _demand("NLL", agree(float((nll[0] - nll[1]).abs())), tolerance)
     probe = _telling_parameter(model) if check_gradient else None
     if probe is not None:
         ours, theirs = (torch.autograd.grad(_mock_loss(terms), probe)[0].float() for terms in (packed, padded))
