@@ -85,8 +85,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def stage(hub: Path, tmp_path: Path) -> Stage:
-    (tmp_path / "hub").symlink_to(hub)
+def stage(tmp_path: Path) -> Stage:
     docs_stage.fill_data(tmp_path)
     return Stage(tmp_path)
 
@@ -100,7 +99,10 @@ def test_quick_commands_run(block: Block, stage: Stage) -> None:
 @pytest.mark.parametrize(
     "page", sorted({b.page for b in RUN if not quick(b)}), ids=lambda page: page.relative_to(ROOT).as_posix()
 )
-def test_the_commands_of_the_page_run(page: Path, stage: Stage, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_the_commands_of_the_page_run(
+    page: Path, stage: Stage, hub: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    (stage.folder / "hub").symlink_to(hub)
     blocks = [block for block in all_blocks() if block.page == page]
     if any("bitsandbytes" in block.body.lower() for block in blocks):
         stage.python_path = str(fetched("bitsandbytes", tmp_path_factory.mktemp("fetched")))
