@@ -11,17 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from orpo_compat.models import ALIASES
 from parity.errors import SpecError
 
 MODELS = Path(__file__).parent / "models"
 
-_HUB_NAMES = {
-    "SmolLM-135M": "HuggingFaceTB/SmolLM-135M",
-    "SmolLM-360M": "HuggingFaceTB/SmolLM-360M",
-    "SmolLM2-135M": "HuggingFaceTB/SmolLM2-135M",
-    "SmolLM2-360M": "HuggingFaceTB/SmolLM2-360M",
-    "Qwen2.5-0.5B": "Qwen/Qwen2.5-0.5B",
-}
 EMBEDDED = ("tiny", "tiny-moe", "tiny-t5")
 
 
@@ -64,11 +58,12 @@ def find_model(name: str) -> ModelSource:
         return ModelSource(name=name, folder=folder.resolve())
     if name in EMBEDDED:
         return ModelSource(name=name, config=MODELS / f"{name}.json")
-    aliases = {alias.lower(): alias for alias in _HUB_NAMES}
-    aliases |= {hub.lower(): alias for alias, hub in _HUB_NAMES.items()}
+    aliases = {alias.lower(): alias for alias in ALIASES}
+    aliases |= {hub.lower(): alias for alias, hub in ALIASES.items()}
     alias = aliases.get(name.lower())
     if alias is not None:
-        return ModelSource(name=alias, hub_name=_HUB_NAMES[alias], config=MODELS / f"{alias}.json")
+        bundled = MODELS / f"{alias}.json"
+        return ModelSource(name=alias, hub_name=ALIASES[alias], config=bundled if bundled.is_file() else None)
     if name.count("/") == 1 and not folder.exists() and not name.startswith((".", "/", "~")):
         return ModelSource(name=name, hub_name=name)
     raise SpecError(

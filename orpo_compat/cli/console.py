@@ -80,7 +80,7 @@ def reported_errors() -> Iterator[None]:
         raise
     except typer.Abort:
         stop(ExitCode.REFUSED, "not confirmed; nothing was written")
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit):  # rich turns the one into the other, with exit code 1
         # The reader has seen enough. Python would complain again when it flushes at the end.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(int(ExitCode.DONE)) from None

@@ -22,6 +22,7 @@ import typer
 
 from orpo_compat.cli.console import err, out, reported_errors
 from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.cli.trl_defects import obstacles
 
 if TYPE_CHECKING:
     from packaging.specifiers import SpecifierSet
@@ -149,6 +150,8 @@ def _trl() -> Iterator[Finding]:
             yield Finding(line, "ok", "works with this TRL")
     for what in known_defects(found, _version_or_none("transformers")):
         yield Finding(f"TRL {found}", "note", what, "orpo_compat does not have it; see docs/differences.md.")
+    for each in obstacles(found):
+        yield Finding(f"TRL {found}", "note", each.what, each.advice)
 
 
 def probe_imports(lines: tuple[str, ...]) -> dict[str, str]:

@@ -180,6 +180,9 @@ def quiet() -> None:
     import datasets
     import transformers
 
+    from orpo_compat.cli.log_filter import ToldInWords
+
+    ToldInWords(("bfloat16 does not pay", "Token indices sequence length is longer")).apply()
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

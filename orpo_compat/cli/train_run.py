@@ -16,6 +16,7 @@ from orpo_compat.cli import train_words as words
 from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.interrupting import StopOnInterrupt
 from orpo_compat.cli.live import RunView
+from orpo_compat.cli.log_filter import ToldInWords
 from orpo_compat.cli.train_data import Gathered, gather
 from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
 from orpo_compat.config import ORPOConfig
@@ -67,7 +68,8 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
         OrpoCompatError: the request cannot be carried out; nothing was trained.
     """
     request.settings.required()
-    words.ToldInWords().apply()
+    given = "learning_rate" in request.config
+    ToldInWords(("orpo-compat read", *(() if given else ("learning_rate is",)))).apply()
     this = Run(request, Path(request.settings.output), console, main=int(os.environ.get("RANK", "0")) == 0)
     checkpoint = _prepare_folder(this)
     begun = time.monotonic()
@@ -82,7 +84,7 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
     facts = _facts(this, trainer, data)
     this.note(status="running", **facts, timings={"load_s": round(time.monotonic() - begun, 3)})
     if this.main:
-        trained, given = _weights(facts["weights"]), "learning_rate" in request.config
+        trained = _weights(facts["weights"])
         words.tell_plan(console, trainer, pairs=len(data.train), updates=updates, weights=trained, rate_given=given)
     trainer.add_callback(RunRecorder(this.folder, keep_until=_step_of(checkpoint)))
     return _train(this, trainer, watchers, checkpoint)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,20 +22,6 @@ _ENDINGS = (
     ("nll_loss", "NLL", ".4g"),
     ("loss", "loss", ".4g"),
 )
-
-
-class ToldInWords(logging.Filter):
-    """Holds back log lines whose content the plan says in words of its own."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        """False for those lines."""
-        held = ("orpo-compat read", "bfloat16 does not pay", "Token indices sequence length is longer")
-        return not str(record.msg).startswith(held)
-
-    def apply(self) -> None:
-        """Hold back from now on, in this process."""
-        for name in ("orpo_compat.trainer", "orpo_compat.config", "transformers.tokenization_utils_base"):
-            logging.getLogger(name).addFilter(self)
 
 
 def tell_data(console: Console, report: Mapping[str, Any]) -> None:
