@@ -18,6 +18,7 @@ from typing import Any
 
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
+from orpo_compat.checkpoints import newest_whole
 from orpo_compat.errors import RunError
 from orpo_compat.history import METRICS_FILE, RUN_FILE
 
@@ -112,18 +113,18 @@ def versions() -> dict[str, str]:
 
 
 def latest_checkpoint(folder: Path) -> Path:
-    """The newest `checkpoint-N` of a run.
+    """The newest whole `checkpoint-N` of a run; one that was cut short is passed over with a warning.
 
     Raises:
         RunError: there is none.
     """
-    checkpoints = [path for path in folder.glob("checkpoint-*") if (path / "trainer_state.json").is_file()]
-    if not checkpoints:
+    newest = newest_whole(folder)
+    if newest is None:
         raise RunError(
             f"{folder}: no checkpoint to resume from.\n"
             "  Next: leave out --resume to start afresh, or give the checkpoint's folder: --resume-from FOLDER."
         )
-    return max(checkpoints, key=lambda path: int(path.name.rpartition("-")[2]))
+    return newest
 
 
 def _lines_until(path: Path, step: int) -> list[str]:

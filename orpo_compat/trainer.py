@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from orpo_compat import construction
+from orpo_compat.checkpoint_saving import WholeCheckpoints
 from orpo_compat.config import ORPOConfig
 from orpo_compat.evaluation import EvaluationHooks
 from orpo_compat.guard import NonFiniteWatch, finite_pairs, row_names, without_pairs
@@ -41,7 +42,7 @@ logger = logging.getLogger(__name__)
 MetricsFn = Callable[[dict[str, Tensor]], Mapping[str, Any]]
 
 
-class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, Trainer):
+class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, WholeCheckpoints, Trainer):
     """Trains a model on preference pairs with odds ratio preference optimization (arXiv:2403.07691).
 
     The signature, the hooks, the logged metrics and the numbers are those of TRL 1.16's

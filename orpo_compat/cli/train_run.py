@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orpo_compat import models
 from orpo_compat.batching import end_at, planned_updates, split_total_batch
+from orpo_compat.checkpoints import require_whole
 from orpo_compat.cli import train_words as words
 from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.interrupting import StopOnInterrupt
@@ -127,10 +128,7 @@ def _prepare_folder(this: Run) -> Path | None:
     """Make the folder ready; the checkpoint to go on from, if any."""
     settings = this.settings
     if settings.resume_from:
-        checkpoint = Path(settings.resume_from)
-        if not (checkpoint / "trainer_state.json").is_file():
-            raise RunError(f"{checkpoint}: no checkpoint (no trainer_state.json).\n  Next: give a checkpoint-N folder.")
-        return checkpoint
+        return require_whole(Path(settings.resume_from))
     if settings.resume:
         return latest_checkpoint(this.folder)
     held = [name for name in (RUN_FILE, METRICS_FILE, "model.safetensors") if (this.folder / name).exists()]

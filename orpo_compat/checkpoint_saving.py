@@ -1,0 +1,140 @@
+"""Saving and resuming so that long work survives: the trainer's part, on any engine and any number of processes.
+
+Every rank writes where it always does, but under a stage that the ranks leave together, when all of them have written.
+Old checkpoints are deleted after that. Mixed into the trainer; what a whole checkpoint is, ``checkpoints`` decides.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+from transformers import trainer_utils
+
+from orpo_compat.checkpoints import STAGE, clear_stage, newest_whole, publish, require_whole
+from orpo_compat.errors import RunError
+
+if TYPE_CHECKING:
+    from transformers import Trainer
+
+    _Base = Trainer
+else:
+    _Base = object
+
+
+class WholeCheckpoints(_Base):
+    """``train(resume_from_checkpoint=...)``, ``_save_checkpoint`` and what they call."""
+
+    _staging = False
+    _to_push: list[str]
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, *args: Any, **kwargs: Any) -> Any:
+        """Train as ``transformers.Trainer`` does; ``True`` goes on from the newest checkpoint that is whole.
+
+        Raises:
+            RunError: no checkpoint is whole, or the one that was named is not.
+        """
+        if resume_from_checkpoint is True:
+            run = Path(str(self.args.output_dir))
+            resume_from_checkpoint = str(newest_whole(run, warn=self.args.process_index == 0) or _none_whole(run))
+        elif resume_from_checkpoint and Path(resume_from_checkpoint).is_dir():
+            require_whole(Path(resume_from_checkpoint))
+        return super().train(resume_from_checkpoint or None, *args, **kwargs)
+
+    def _get_output_dir(self, trial: Any) -> str:
+        run = super()._get_output_dir(trial)
+        return str(Path(run) / STAGE) if self._staging else run
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        if self._staging:
+            self._to_push.append(checkpoint_folder)
+        else:
+            super()._push_from_checkpoint(checkpoint_folder)
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Save a checkpoint that has its name only once it is whole.
+
+        Raises:
+            RunError: it could not be written (a full disk); what was written of it is removed.
+        """
+        run = Path(self._get_output_dir(trial))
+        final = run / f"{trainer_utils.PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        staged = run / STAGE / final.name
+        self._to_push = []
+        if self.args.should_save:
+            clear_stage(run)
+        self.accelerator.wait_for_everyone()
+        try:
+            self._staging = True
+            super()._save_checkpoint(model, trial)
+            self._name_best(staged, final)
+            self._publish_together(staged, final)
+        except Exception as error:
+            if not _is_about_writing(error):
+                raise
+            clear_stage(run)
+            raise RunError(_not_written(final, run, error)) from error
+        finally:
+            self._staging = False
+        for _ in self._to_push:
+            self._push_from_checkpoint(str(final))
+        self._delete_old(run)
+
+    def _name_best(self, staged: Path, final: Path) -> None:
+        """Let the state name the best checkpoint by where it will be."""
+        if self.state.best_model_checkpoint == str(staged):
+            self.state.best_model_checkpoint = str(final)
+            if self.args.should_save:
+                self.state.save_to_json(str(staged / "trainer_state.json"))
+
+    def _publish_together(self, staged: Path, final: Path) -> None:
+        self.accelerator.wait_for_everyone()
+        # The first process speaks for a shared folder; a node with a disk of its own publishes what lies there.
+        for turn in (self.args.process_index == 0, self.args.local_process_index == 0):
+            if turn and staged.is_dir():
+                publish(staged, final)
+            self.accelerator.wait_for_everyone()
+
+    def _delete_old(self, run: Path) -> None:
+        if not self.args.should_save:
+            return
+        rotate: Any = getattr(trainer_utils, "rotate_checkpoints", None)
+        if rotate is None:  # transformers before 5.2
+            older: Any = self
+            older._rotate_checkpoints(use_mtime=True, output_dir=str(run))
+            return
+        rotate(
+            output_dir=str(run),
+            save_total_limit=self.args.save_total_limit,
+            best_model_checkpoint=self.state.best_model_checkpoint,
+            use_mtime=True,
+        )
+
+
+def _none_whole(run: Path) -> Path:
+    raise RunError(
+        f"{run}: no whole checkpoint to resume from.\n"
+        "  Next: leave out resume_from_checkpoint to start afresh, or name a checkpoint's folder."
+    )
+
+
+def _is_about_writing(error: Exception) -> bool:
+    """Tell a failed write from everything else; torch and safetensors raise their own kinds for it."""
+    if isinstance(error, OSError):
+        return True
+    return any(sign in str(error).lower() for sign in ("writing file", "file write", "ioerror", "os error", "no space"))
+
+
+def _not_written(final: Path, run: Path, error: Exception) -> str:
+    whole = newest_whole(run, warn=False)
+    kept = f"{whole.name} is whole" if whole is not None else "no earlier checkpoint exists"
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    cause = error.__context__
+    if isinstance(cause, OSError) and str(cause) not in reason:
+        reason = f"{reason} ({cause})"
+    return (
+        f"{final} could not be written: {reason}. Nothing of it was kept; {kept}.\n"
+        "  Next: make room (or lower save_total_limit), then train(resume_from_checkpoint=True), "
+        "or `orpo-compat train ... --resume`."
+    )
