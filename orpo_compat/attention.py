@@ -22,6 +22,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from orpo_compat import pair_attention
 from orpo_compat.block_masks import flex_attention_over, flex_serves
 from orpo_compat.errors import PackingRefused
 from orpo_compat.packing import Segment
@@ -146,9 +147,24 @@ def packed_attention(
         raise PackingRefused(f"{type(module).__name__} brings its own attention mask to a packed row")
     if query.is_cuda and dropout == 0.0 and flex_serves(query, value):
         return flex_attention_over(query, key, value, packed_segments, scaling, sliding_window, softcap)
+    if dropout == 0.0 and softcap is None and not _is_windowed(packed_segments, sliding_window):
+        heads = _as_autocast(query), _as_autocast(key), _as_autocast(value)
+        if pair_attention.serves(*heads):
+            return pair_attention.attend(*heads, packed_segments, scaling)
     rule = _Rule(scaling, dropout, sliding_window, softcap)
     parts = [part for segment in packed_segments for part in _attend_pair(query, key, value, segment, rule)]
     return torch.cat(parts, dim=2).transpose(1, 2).contiguous()
+
+
+def _is_windowed(segments: tuple[Segment, ...], window: int | None) -> bool:
+    """Say whether a window hides anything of a sequence this long."""
+    return window is not None and any(window < s.shared + max(s.chosen, s.rejected) for s in segments)
+
+
+def _as_autocast(heads: Tensor) -> Tensor:
+    """Cast as torch's own attention would be cast under autocast; an operator of ours is not."""
+    kind = heads.device.type
+    return heads.to(torch.get_autocast_dtype(kind)) if torch.is_autocast_enabled(kind) else heads
 
 
 class _Rule:

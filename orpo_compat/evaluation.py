@@ -33,6 +33,7 @@ class EvaluationHooks(_Base):
         store_metrics: Any
         _sum_over_ranks: Any
         casting_context: Any
+        wide_context: Any
         max_length: int
         padding_value: int
         use_dpo_data_collator: bool
@@ -52,7 +53,7 @@ class EvaluationHooks(_Base):
             zero throughout, shape ``(B,)``. The last two are None with ``prediction_loss_only``.
         """
         inputs = self._prepare_inputs(inputs)
-        with torch.no_grad():
+        with torch.no_grad(), self.wide_context(model):
             loss, outputs = self.loss_and_outputs(model, inputs, "eval")
         self.store_metrics(outputs, train_eval="eval")
         if prediction_loss_only or "chosen_rewards" not in outputs:

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from orpo_compat.wide_products import widened
+
 # One block's float32 logits: small enough for a CPU's shared cache, large enough to keep a GPU busy.
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _NARROWEST_BLOCK = 512
@@ -90,18 +92,19 @@ def block_width(num_rows: int, device: str) -> int:
 def _blocks(
     hidden_MD: Tensor, weight_VD: Tensor, bias_V: Tensor | None, kept: Sequence[Tensor] = ()
 ) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    """Yield each block's span, its weight in the compute dtype, and the head's output of shape ``(M, W)``.
+    """Yield each block's span, its weight as it is multiplied, and the head's output of shape ``(M, W)``.
 
     The first blocks come from ``kept`` instead of a product.
     """
     width = block_width(len(hidden_MD), hidden_MD.device.type)
+    wide_MD = widened(hidden_MD)
     for index, start in enumerate(range(0, len(weight_VD), width)):
         span = slice(start, min(start + width, len(weight_VD)))
-        weight_WD = weight_VD[span].to(hidden_MD.dtype)
+        weight_WD = widened(weight_VD[span], like=hidden_MD)
         if index < len(kept):
             yield span, weight_WD, kept[index]
             continue
-        raw_MW = hidden_MD @ weight_WD.T
+        raw_MW = (wide_MD @ weight_WD.T).to(hidden_MD.dtype)
         if bias_V is not None:
             raw_MW += bias_V[span].to(raw_MW.dtype)
         yield span, weight_WD, raw_MW
@@ -242,6 +245,7 @@ class _Gradients:
     ) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         grad_hidden = torch.zeros_like(hidden_MD, dtype=torch.float32) if self.needs_hidden else None
         grad_weight = self._weight_grad(weight_VD)
+        wide_MD = widened(hidden_MD)
         grad_bias = torch.empty_like(bias_V) if bias_V is not None and self.needs_bias else None
         for span, weight_WD, raw_MW in _blocks(hidden_MD, weight_VD, bias_V, kept):
             logits_MW = rule.apply(raw_MW)
@@ -252,11 +256,11 @@ class _Gradients:
             grad_MW = rule.pull_back_(grad_MW, logits_MW)
             if grad_bias is not None:
                 grad_bias[span] = grad_MW.sum(0)
-            low_MW = grad_MW.to(hidden_MD.dtype)
+            low_MW = grad_MW.to(weight_WD.dtype)
             if grad_hidden is not None:
                 grad_hidden.add_(low_MW @ weight_WD)
             if grad_weight is not None:
-                _add_product(grad_weight[span], low_MW.T, hidden_MD, fresh=not self.into_grad)
+                _add_product(grad_weight[span], low_MW.T, wide_MD, fresh=not self.into_grad)
         returned_weight = None if self.into_grad else grad_weight
         return None if grad_hidden is None else grad_hidden.to(hidden_MD.dtype), returned_weight, grad_bias
 

@@ -14,6 +14,9 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import CheckpointPolicy, create_selective_checkpoint_contexts
 
+import orpo_compat.pair_attention
+import orpo_compat.wide_products  # noqa: F401  # both register an operator that is kept
+
 _KEPT = {
     getattr(torch.ops.aten, name).default
     for name in (
@@ -27,7 +30,7 @@ _KEPT = {
         "_scaled_dot_product_cudnn_attention",
     )
     if hasattr(torch.ops.aten, name)
-}
+} | {torch.ops.orpo_compat.pair_attention.default, torch.ops.orpo_compat.wide_linear.default}
 
 # What autograd keeps of a layer over the outputs of its products alone, roughly.
 _EVERYTHING = 3

@@ -95,8 +95,12 @@ def tokenize_pairs(batch: Mapping[str, Sequence[str]], tokenizer: Any, rules: To
     """
     if rules.is_encoder_decoder:
         return _tokenize_encoder_decoder(batch, tokenizer, rules)
-    ids = encode_with_prompts(tokenizer, batch["prompt"], batch["chosen"], batch["rejected"])
-    return _columns([_build_pair(*row, tokenizer, rules) for row in zip(*ids, strict=True)], rules)
+    prompts, chosen, rejected = encode_with_prompts(tokenizer, batch["prompt"], batch["chosen"], batch["rejected"])
+    pairs = [
+        _build_pair(prompt, ours, theirs, tokenizer, rules)
+        for prompt, ours, theirs in zip(prompts, chosen, rejected, strict=True)
+    ]
+    return _columns(pairs, rules)
 
 
 def join_answers(

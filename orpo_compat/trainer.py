@@ -25,7 +25,7 @@ from orpo_compat import construction
 from orpo_compat.checkpoint_saving import WholeCheckpoints
 from orpo_compat.config import ORPOConfig
 from orpo_compat.evaluation import EvaluationHooks
-from orpo_compat.guard import NonFiniteWatch, finite_pairs, row_names, without_pairs
+from orpo_compat.guard import NonFiniteWatch, finite_pairs
 from orpo_compat.metrics import RunningMeans
 from orpo_compat.model_card import ModelCards
 from orpo_compat.normalization import Window, micro_batch_loss, nll_token_count
@@ -34,15 +34,17 @@ from orpo_compat.padded import Batch, PaddedHooks, TrainEval, mean_logit
 from orpo_compat.preparation import prepare_model
 from orpo_compat.preprocessing import DataReport, Preprocessor
 from orpo_compat.schedules import scheduled_beta
+from orpo_compat.skipping import SkipsBrokenPairs
 from orpo_compat.terms import PairTerms
 from orpo_compat.tokenization import TokenizationRules, join_answers, tokenize_pairs
+from orpo_compat.wide_products import wide_linears
 
 logger = logging.getLogger(__name__)
 
 MetricsFn = Callable[[dict[str, Tensor]], Mapping[str, Any]]
 
 
-class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, WholeCheckpoints, Trainer):
+class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, ModelCards, WholeCheckpoints, Trainer):
     """Trains a model on preference pairs with odds ratio preference optimization (arXiv:2403.07691).
 
     The signature, the hooks, the logged metrics and the numbers are those of TRL 1.16's
@@ -299,24 +301,11 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, WholeCh
     def loss_and_outputs(self, model: nn.Module, inputs: Batch, train_eval: TrainEval) -> tuple[Tensor, dict[str, Any]]:
         """Compute a batch's loss, and its metrics together with the per-pair tensors."""
         with self.casting_context():
-            loss, metrics = self.batch_loss_metrics(model, inputs, train_eval)
-            if self.args.nan_policy == "skip" and (finite_B := self._watch.unfinished()) is not None:
-                loss, metrics = self._without_broken_pairs(model, inputs, finite_B, train_eval)
+            loss, metrics = self.finite_loss(model, inputs, train_eval)
         outputs = {**metrics, **self._pairs}
         if self.metrics_fn is not None:
             outputs |= self.metrics_fn(outputs)
         return loss.to(self.args.device), outputs
-
-    def _without_broken_pairs(
-        self, model: nn.Module, inputs: Batch, finite_B: Tensor, train_eval: TrainEval
-    ) -> tuple[Tensor, dict[str, Any]]:
-        """Compute the batch again with only the pairs whose log-probabilities are finite."""
-        broken = row_names(inputs, (~finite_B).nonzero().flatten().tolist())
-        logger.warning("step %d: leaving out %s: not finite", self.state.global_step, ", ".join(broken))
-        if finite_B.any():
-            return self.batch_loss_metrics(model, without_pairs(inputs, finite_B), train_eval)
-        self._pairs = {}
-        return sum((p.sum() * 0.0 for p in model.parameters() if p.requires_grad), torch.zeros(())), {}
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], *args: Any, **kwargs: Any) -> Tensor:
         """Train on one micro-batch, under this step's beta and after a look at the last one's check."""
@@ -324,7 +313,8 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, WholeCh
             self._watch.settle(self.state.global_step)
         if self.args.beta_schedule != "constant":
             self.beta = scheduled_beta(self.args, self.state)
-        return super().training_step(model, inputs, *args, **kwargs)
+        with self.wide_context(model):
+            return super().training_step(model, inputs, *args, **kwargs)
 
     def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
         """Fetch the micro-batches of one update step; called as ``(model, batch)``, generate (TRL up to 0.11)."""
@@ -355,6 +345,11 @@ class ORPOTrainer(PaddedHooks, PackedSteps, EvaluationHooks, ModelCards, WholeCh
     def casting_context(self) -> AbstractContextManager[Any]:
         """Return autocast where a 4-bit adapter under bf16 needs it, else nothing."""
         return torch.autocast(self.args.device.type) if self._needs_autocast else nullcontext()
+
+    def wide_context(self, model: nn.Module) -> AbstractContextManager[None]:
+        """Return the block that widens bfloat16 products where the device is a CPU that is faster so."""
+        in_bf16 = self.args.bf16 or self._needs_autocast or getattr(self.model, "dtype", None) == torch.bfloat16
+        return wide_linears(model, self.args.device, in_bf16 and not self.args.torch_compile)
 
     def store_metrics(self, metrics: Mapping[str, Any], train_eval: TrainEval = "train") -> None:
         """Note a batch's scalars until the next log. Training weighs batches alike (TRL), evaluation by pairs."""

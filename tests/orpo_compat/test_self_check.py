@@ -14,7 +14,7 @@ from datasets import Dataset
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
-from orpo_compat import ORPOConfig, ORPOTrainer, attention, head
+from orpo_compat import ORPOConfig, ORPOTrainer, attention, head, pair_attention
 from orpo_compat.errors import PackingRefused
 from orpo_compat.packed_steps import PADDED_HOOKS
 from orpo_compat.packing import PairLengths, Segment
@@ -228,14 +228,17 @@ def check(model: Any, **settings: Any) -> Any:
     return open_packed_path(model, padded, **settings)
 
 
-def test_chosen_leaking_into_rejected_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = attention._attend_pair
+@pytest.mark.parametrize("in_one_operator", [True, False])
+def test_chosen_leaking_into_rejected_is_caught(monkeypatch: pytest.MonkeyPatch, in_one_operator: bool) -> None:
+    honest = attention.packed_attention
 
-    def leaky(query: Tensor, key: Tensor, value: Tensor, segment: Segment, rule: Any) -> list[Tensor]:
-        return honest(query, key, value, leak_between_branches(segment), rule)
+    def leaky(*args: Any, packed_segments: Any, **rest: Any) -> Tensor:
+        return honest(*args, packed_segments=tuple(map(leak_between_branches, packed_segments)), **rest)
 
+    if not in_one_operator:
+        monkeypatch.setattr(pair_attention, "serves", lambda *_: False)
     check(tiny_model())
-    monkeypatch.setattr(attention, "_attend_pair", leaky)
+    monkeypatch.setattr(attention, "packed_attention", leaky)
     with pytest.raises(PackingRefused, match="log-probabilities differ"):
         check(tiny_model())
 
@@ -259,9 +262,11 @@ def test_a_wrong_gradient_is_caught_although_the_values_are_right(monkeypatch: p
         def backward(ctx: Any, *grads: Tensor) -> Tensor:
             return 2.0 * grads[0]
 
-    honest = attention._attend_pair
+    honest = attention.packed_attention
     monkeypatch.setattr(
-        attention, "_attend_pair", lambda q, k, v, segment, rule: honest(q, Doubled.apply(k), v, segment, rule)
+        attention,
+        "packed_attention",
+        lambda module, q, k, *rest, **how: honest(module, q, Doubled.apply(k), *rest, **how),
     )
     with pytest.raises(PackingRefused, match="gradients"):
         check(tiny_model())
