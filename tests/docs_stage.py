@@ -33,6 +33,11 @@ LLAMAS = (
 )
 
 
+def tiny_llama() -> Any:
+    """A Llama whose layers are as wide as bitsandbytes' kernels for a CPU ask: in steps of 32."""
+    return tiny_model(intermediate_size=192)
+
+
 def tiny_t5() -> Any:
     """An encoder-decoder over the byte tokenizer's vocabulary."""
     from transformers import T5Config, T5ForConditionalGeneration
@@ -60,7 +65,7 @@ def tiny_mixtral() -> Any:
 
 def fill_hub_cache(cache: Path) -> None:
     """Put every model that the pages name into a hub cache."""
-    stand_ins = {**dict.fromkeys(LLAMAS, tiny_model), "google/flan-t5-base": tiny_t5}
+    stand_ins = {**dict.fromkeys(LLAMAS, tiny_llama), "google/flan-t5-base": tiny_t5}
     for name, build in {**stand_ins, "mistralai/Mixtral-8x7B-v0.1": tiny_mixtral}.items():
         folder = cache / f"models--{name.replace('/', '--')}"
         (folder / "refs").mkdir(parents=True)

@@ -154,7 +154,9 @@ def _load(this: Run, values: dict[str, Any]) -> tuple[Any, Any]:
     adapter = settings.adapter_rank is not None
     dtype = settings.dtype or ("auto" if adapter or settings.load_in_4bit else None)
     kwargs = models.init_kwargs(attention=settings.attn, load_in_4bit=settings.load_in_4bit, dtype=dtype)
-    if settings.load_in_4bit:
+    import torch
+
+    if settings.load_in_4bit and torch.accelerator.is_available():
         kwargs["device_map"] = {"": int(os.environ.get("LOCAL_RANK", "0"))}
     kwargs |= values.pop("model_init_kwargs", None) or {}
     if values.get("trust_remote_code"):
