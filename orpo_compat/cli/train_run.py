@@ -213,7 +213,10 @@ def _trainer(
 
 def _tokens_per_pair(trainer: ORPOTrainer) -> float:
     rows: Any = trainer.train_dataset
-    tokens: int = sum(len(ids) for side in ("chosen", "rejected") for ids in rows[f"{side}_input_ids"])
+    columns: tuple[str, ...] = ("chosen_input_ids", "rejected_input_ids")
+    if trainer.is_encoder_decoder:
+        columns = ("prompt_input_ids", "chosen_labels", "rejected_labels")
+    tokens: int = sum(len(ids) for column in columns for ids in rows[column])
     return tokens / max(1, len(rows))
 
 
