@@ -220,8 +220,14 @@ def load_model(folder: str, spec: dict[str, Any], attention: str) -> Any:
     auto = "AutoModelForSeq2SeqLM" if config.is_encoder_decoder else "AutoModelForCausalLM"
     release = tuple(int(part) for part in transformers.__version__.split(".")[:2] if part.isdigit())
     dtype = {("dtype" if release >= (4, 56) else "torch_dtype"): getattr(torch, spec["dtype"])}
-    kwargs = dict(dtype, attn_implementation=attention) if attention else dtype
-    model = getattr(transformers, auto).from_pretrained(folder, **kwargs)
+    load = getattr(transformers, auto).from_pretrained
+    try:
+        model = load(folder, attn_implementation=attention, **dtype)
+    except ValueError as error:
+        # Such as T5 before transformers 5, which has eager attention alone; the start event says which it was.
+        if attention == "eager" or "attention" not in str(error):
+            raise
+        model = load(folder, attn_implementation="eager", **dtype)
     for setting, value in spec.get("model_config", {}).items():
         setattr(model.config, setting, value)
     return model
@@ -635,7 +641,7 @@ def construct(job: dict[str, Any], run: dict[str, Any], plan: dict[str, Any], fo
         settings.pop(name, None)
     config, refused = make_config(config_class, settings)
     transformers.set_seed(spec["seed"])
-    attention = "eager" if run.get("perturb") == "eager" else spec["attention"]
+    attention = "eager" if run.get("perturb") == "eager" else run.get("attention") or spec["attention"]
     model, tokenizer = load_model(plan["model_dir"], spec, attention), load_tokenizer(plan["tokenizer_dir"])
     rows = json.loads(open(plan["rows_file"], encoding="utf-8").read())
     parameters = inspect.signature(trainer_class.__init__).parameters

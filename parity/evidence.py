@@ -115,6 +115,7 @@ def make_evidence(
             "theirs": {
                 **_arm(theirs, outcome.request.reference.found_as),
                 "refused": sorted(outcome.theirs.start.get("refused", {})),
+                "attention": outcome.theirs.start.get("attention"),
             },
             "ours": {**_arm(ours_arm, "this installation"), "package_digest": package_digest()},
         },

@@ -47,6 +47,9 @@ def first_line(content: dict[str, Any]) -> str:
 def notes_of(content: dict[str, Any]) -> list[str]:
     """Return what was scaled or left out, in sentences."""
     notes = list(content["question"]["spec"]["notes"])
+    attention = content["arms"]["theirs"].get("attention")
+    if attention and attention != content["question"]["spec"]["attention"]:
+        notes.append(f"transformers there has only {attention} attention for this model; both arms use it")
     refused = content["arms"]["theirs"].get("refused")
     if refused:
         release = content["arms"]["theirs"]["versions"]["trl"]

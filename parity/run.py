@@ -183,8 +183,9 @@ def run_parity(request: Request, progress: Progress | None = None) -> Outcome:
     python = request.reference.python
     theirs_folder = run("theirs", python, request.theirs, [{"name": "base"}], path=theirs_path)
     theirs = read_trace(theirs_folder / "base")
-    # A setting that this release of TRL does not have is part of neither arm's question.
-    runs = [{**item, "without": sorted(theirs.start["refused"])} for item in runs]
+    # What this reference does not have, a setting or an attention kernel, is part of neither arm's question.
+    lacking = {"without": sorted(theirs.start["refused"]), "attention": theirs.start["attention"]}
+    runs = [{**item, **lacking} for item in runs]
     floor_folder = run("floor", python, request.theirs, floor_runs(request.spec), path=theirs_path)
     floor = measure_floor(theirs, floor_folder, request.spec)
     frozen = time.time()

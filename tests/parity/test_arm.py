@@ -12,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import LlamaConfig, LlamaForCausalLM
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 from parity import arm
 from parity.extras import measure_hub, measure_wandb
@@ -82,6 +82,20 @@ def test_a_nudge_moves_one_weight_by_one_unit_in_the_last_place(model):
     moved = {key: (p - before[key]).abs().sum().item() for key, p in model.named_parameters()}
     assert [key for key, amount in moved.items() if amount] == [name]
     assert moved[name] == pytest.approx(2.0**-23, rel=1e-3)
+
+
+def test_a_model_without_the_attention_asked_for_is_loaded_with_eager(tmp_path, monkeypatch, model):
+    model.save_pretrained(tmp_path)
+    real = AutoModelForCausalLM.from_pretrained
+
+    def without_sdpa(folder, *, attn_implementation, **kwargs):
+        if attn_implementation == "sdpa":
+            raise ValueError("LlamaForCausalLM does not support an attention implementation through sdpa yet")
+        return real(folder, attn_implementation=attn_implementation, **kwargs)
+
+    monkeypatch.setattr(AutoModelForCausalLM, "from_pretrained", without_sdpa)
+    loaded = arm.load_model(str(tmp_path), {"dtype": "float32"}, "sdpa")
+    assert loaded.config._attn_implementation == "eager"
 
 
 def test_a_jitter_moves_every_gradient_that_is_a_sum_by_eight_units_and_no_other():
