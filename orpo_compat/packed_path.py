@@ -17,14 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from orpo_compat.attention import packed_masks
+from orpo_compat.budget import busy_tokens
 from orpo_compat.embedding_call import rows_into_grad
 from orpo_compat.errors import PackingRefused
 from orpo_compat.head_call import HeadCall
 from orpo_compat.packing import PackedPairs, PairLengths, group_pairs, pack, read_lengths
 from orpo_compat.terms import PairTerms
-
-# Tokens of one pass where the user leaves it to us: enough to keep the matrix products busy, few enough to hold.
-_AUTO_TOKENS = {"cpu": 1024, "cuda": 4096}
 
 
 @dataclass(slots=True)
@@ -63,18 +61,19 @@ class PackedPath:
         self.head_call = head_call
         self._embedded = bare_model
         self._nll_on_prompt = nll_scope == "prompt_and_response"
-        self._tokens_per_pass = tokens_per_pass
+        self._finds_budget = tokens_per_pass == "auto"
+        self._tokens_per_pass = busy_tokens(bare_model) if self._finds_budget else tokens_per_pass
         self._label_pad_token_id = label_pad_token_id
 
-    def budget(self, device: torch.device) -> int | None:
-        """How many tokens a pass may have; None if there is no bound."""
-        if self._tokens_per_pass == "auto":
-            return _AUTO_TOKENS.get(device.type, _AUTO_TOKENS["cuda"])
-        return int(self._tokens_per_pass) if self._tokens_per_pass else None
+    def budget(self, longest: int = 0) -> int | None:
+        """How many tokens a pass may have, given the longest pair's; None if there is no bound."""
+        if self._tokens_per_pass is None:
+            return None
+        return max(int(self._tokens_per_pass), longest if self._finds_budget else 0)
 
-    def groups(self, lengths: Sequence[PairLengths], device: torch.device) -> list[list[int]]:
+    def groups(self, lengths: Sequence[PairLengths]) -> list[list[int]]:
         """Say which pairs share a pass."""
-        return group_pairs(lengths, self.budget(device))
+        return group_pairs(lengths, self.budget(max((pair.packed for pair in lengths), default=0)))
 
     def run_group(
         self, model: nn.Module, batch: Mapping[str, Any], lengths: Sequence[PairLengths], group: list[int]
@@ -171,7 +170,7 @@ def packed_terms(
     """
     lengths = read_lengths(batch)
     path.head_call.forget()
-    groups = path.groups(lengths, batch["chosen_input_ids"].device)
+    groups = path.groups(lengths)
     done: list[GroupTerms] = []
     for group in groups[:-1]:
         with without_sync() if backward is not None else nullcontext():
