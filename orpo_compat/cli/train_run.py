@@ -18,6 +18,7 @@ from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.interrupting import StopOnInterrupt
 from orpo_compat.cli.live import RunView
 from orpo_compat.cli.log_filter import ToldInWords
+from orpo_compat.cli.trackers import trackers
 from orpo_compat.cli.train_data import Gathered, gather
 from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
 from orpo_compat.config import ORPOConfig
@@ -102,7 +103,7 @@ def config_values(request: TrainRequest, *, world_size: int) -> dict[str, Any]:
     if settings.learning_rate_end is not None:
         schedule, kwargs = values.get("lr_scheduler_type"), values.get("lr_scheduler_kwargs")
         values |= end_at(settings.learning_rate_end, scheduler=schedule, kwargs=kwargs)
-    values.setdefault("report_to", "none")
+    values["report_to"] = trackers(values.get("report_to"))
     if not torch.cuda.is_available():
         values.setdefault("dataloader_pin_memory", False)
     return {**values, "output_dir": settings.output, "disable_tqdm": True, "remove_unused_columns": False}
