@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 PADDED_HOOKS = ("concatenated_inputs", "concatenated_forward", "get_batch_logps", "get_batch_loss_metrics")
 # Overridden, these may use the loss in ways that differentiating one group at a time would miss.
 WHOLE_BATCH_HOOKS = ("odds_ratio_loss", "compute_loss", "loss_and_outputs", "finish_loss", "join_loss")
-_SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+SHARDED = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
 
 
 class PackedSteps(_Base):
@@ -104,7 +104,7 @@ class PackedSteps(_Base):
             return None
         try:
             self._refuse_by_settings()
-            sharded = self.accelerator.distributed_type in _SHARDED
+            sharded = self.accelerator.distributed_type in SHARDED
             path, self._take_off = open_packed_path(
                 model,
                 self._padded_terms,
@@ -191,9 +191,9 @@ class PackedSteps(_Base):
         Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say. So is what the user
         chose under FSDP1 and DeepSpeed, whose hooks inside a layer do not come out the same on a second call.
         """
-        hooked = self.accelerator.distributed_type in _SHARDED and not getattr(self.accelerator, "is_fsdp2", False)
+        hooked = self.accelerator.distributed_type in SHARDED and not getattr(self.accelerator, "is_fsdp2", False)
         if self.args.gradient_checkpointing_kwargs is None and not hooked:
-            tokens = max(path.budget(self.args.device) or 0, 2 * (self.args.max_length or 512))
+            tokens = max(path.budget() or 0, 2 * (self.args.max_length or 512))
             changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4)
             if changed and not self.args.gradient_checkpointing:
                 self._stop_recomputing = getattr(model, "gradient_checkpointing_disable", None)
@@ -201,7 +201,7 @@ class PackedSteps(_Base):
     def _may_differentiate_early(self) -> bool:
         if self.args.nan_policy == "skip" or self.compute_loss_func is not None:
             return False
-        if self.accelerator.distributed_type in _SHARDED or "lomo" in str(self.args.optim):
+        if self.accelerator.distributed_type in SHARDED or "lomo" in str(self.args.optim):
             return False
         return not self._overridden(WHOLE_BATCH_HOOKS)
 
