@@ -15,6 +15,9 @@ from parity.hub_stand_in import hub_stand_in
 from parity.process import Job, run_arm
 from parity.run import Request, package_folder
 
+_LOGGED = ("rewards/margins", "nll_loss", "log_odds_chosen")
+"""Metrics of which each must be in what a tracker wrote."""
+
 
 def _job(request: Request, name: str, run: dict[str, Any], environment: dict[str, str]) -> Job:
     return Job(
@@ -31,17 +34,33 @@ def _job(request: Request, name: str, run: dict[str, Any], environment: dict[str
 
 
 def measure_wandb(request: Request) -> dict[str, Any]:
-    """Train with W&B switched on and offline, and look for the run it leaves."""
+    """Train with W&B switched on and offline, and look for the run it leaves; without W&B the same with TensorBoard."""
     if importlib.util.find_spec("wandb") is None:
-        return {"ours": None, "said": "wandb is not installed here"}
+        return {"ours": None, "said": f"wandb is not installed here{_tensorboard_instead(request)}"}
     folder = request.folder / "extras" / "wandb"
     environment = {"WANDB_MODE": "offline", "WANDB_DIR": str(folder), "WANDB_DISABLED": "false", "WANDB_SILENT": "true"}
     try:
         run_arm(_job(request, "wandb", {"settings": {"report_to": ["wandb"]}}, environment), silence=request.silence)
     except ArmFailed as error:
         return {"ours": False, "said": str(error).splitlines()[0]}
-    runs = [path.name for path in folder.glob("**/offline-run-*") if path.is_dir()]
-    return {"ours": bool(runs), "said": f"{len(runs)} offline run left behind"}
+    files = [path for path in folder.glob("**/offline-run-*/*.wandb") if path.stat().st_size]
+    found = [name for name in _LOGGED if any(name.encode() in path.read_bytes() for path in files)]
+    said = (
+        f"{len(files)} offline run left behind, with {', '.join(found) or 'none'} of {len(_LOGGED)} metrics looked for"
+    )
+    return {"ours": bool(files) and len(found) == len(_LOGGED), "said": said}
+
+
+def _tensorboard_instead(request: Request) -> str:
+    """Return what logging to TensorBoard left behind, where that is installed; it takes the same way out."""
+    if importlib.util.find_spec("tensorboard") is None:
+        return ""
+    try:
+        folder = run_arm(_job(request, "tensorboard", {"settings": {"report_to": ["tensorboard"]}}, {}))
+    except ArmFailed as error:
+        return f"; TensorBoard: {str(error).splitlines()[0]}"
+    written = sum(path.stat().st_size for path in folder.glob("**/events.out.tfevents*"))
+    return f"; TensorBoard was given {written} bytes of events"
 
 
 def measure_hub(request: Request) -> dict[str, Any]:
