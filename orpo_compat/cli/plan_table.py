@@ -54,7 +54,7 @@ def show(estimate: Estimate) -> None:
 
 
 _NAMES = (
-    "fits", "arrangement", "pairs per GPU x accumulation", "layers computed again",
+    "fits", "arrangement", "pairs per GPU x accumulation", "pairs per update", "layers computed again",
     "GiB per GPU", "  weights", "  gradients", "  optimizer", "  gathered and buckets", "  activations", "  logits",
     "  CUDA and NCCL", "TFLOP per pair", "seconds per update", "pairs per second", "hours for the pairs", "GPU hours",
 )  # fmt: skip
@@ -68,6 +68,7 @@ def _cells(estimate: Estimate, arrangement: Arrangement) -> list[str]:
         "yes" if arrangement.fits else "no",
         _SHARDING[arrangement.setup.sharding],
         f"{arrangement.micro_batch} x {arrangement.accumulation}",
+        str(arrangement.pairs_per_update),
         "yes" if arrangement.recompute else "no",
         f"{memory.total / gib:.1f}",
         *(f"{getattr(memory, field.name) / gib:.1f}" for field in fields(memory)),

@@ -14,7 +14,7 @@ from orpo_compat.planning.work import KEPT_LOGITS
 
 Precision = Literal["bf16", "mixed", "fp32"]
 Sharding = Literal["none", "ddp", "fsdp-grad", "fsdp-full"]
-Keeping = Literal["all", "products", "inputs"]
+Keeping = Literal["all", "inputs"]
 GIB = 2**30
 
 # Bytes of a weight, of a residual, and of an activation: pure bf16; float32 weights under bf16 autocast; float32.
@@ -44,7 +44,7 @@ class Setup:
     """Of the LoRA adapter; None trains every weight."""
     four_bit: bool = False
     keeping: Keeping = "inputs"
-    """Of a layer's activations: all, the products' outputs only, or its input only (gradient checkpointing)."""
+    """Of a layer's activations: all, or its input only (gradient checkpointing)."""
     device: str = "cuda"
 
     @property
@@ -158,9 +158,6 @@ def activation_bytes(shape: ModelShape, setup: Setup) -> float:
     working = 2 * whole
     if setup.keeping == "all":
         return shape.layers * whole + working / 2
-    if setup.keeping == "products":
-        products = sum(outputs for _, outputs in shape.linears) + shape.query_width
-        return shape.layers * (residual + products * _COMPUTE[setup.precision]) + working
     return shape.layers * residual + working
 
 

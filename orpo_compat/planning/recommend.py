@@ -141,16 +141,17 @@ def _shardings(task: Task) -> tuple[Sharding, ...]:
 
 
 def _micro_batches(task: Task) -> Iterator[int]:
+    """Powers of two that split a GPU's share of the update evenly."""
     each = task.batch // task.gpus
     micro = 1
-    while micro <= each:
+    while each % micro == 0:
         yield micro
         micro *= 2
 
 
 def _arrange(task: Task, setup: Setup, micro: int, arm: Arm) -> Arrangement:
     how = Training(rank=setup.rank, recompute=setup.keeping == "inputs", itemsize=4 if setup.precision == "fp32" else 2)
-    accumulation = max(1, task.batch // (task.gpus * micro))
+    accumulation = task.batch // task.gpus // micro
     flops = flops_per_pair(task, how, micro, arm)
     memory = _memory(task, setup, micro, arm)
     seconds = update_seconds(task.shape, setup, task.gpu, flops * micro * accumulation, accumulation, task.assume)

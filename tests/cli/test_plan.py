@@ -75,6 +75,7 @@ def test_the_configuration_is_written_once_and_nothing_else_is_overwritten(tmp_p
         (["--model", "8B", "--gpus", "8", "--batch", "4"], "--batch 4"),
         (["--model", "8B", "--load-in-4bit"], "--lora-r"),
         (["--model", "8B", "--mfu", "35"], "share"),
+        (["--model", "8B", "--lora-r", "0"], "--lora-r"),
         (["--model", "8B", "--length", "1"], "--length"),
         (["--model", "tiny", "--data", "no/such/file.csv"], "no/such/file.csv"),
     ],
@@ -93,3 +94,17 @@ def test_planning_a_known_size_imports_no_torch() -> None:
         "assert not {'torch', 'transformers'} & sys.modules.keys()"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_nothing_is_written_where_nothing_fits(tmp_path: Path) -> None:
+    path = tmp_path / "accelerate.yaml"
+    result = call("plan", "--model", "8B", "--write", path)
+    assert result.exit_code == ExitCode.FINDINGS
+    assert "not written" in result.stderr
+    assert not path.exists()
+
+
+def test_a_share_that_is_no_power_of_two_is_split_evenly() -> None:
+    result = call("plan", "--model", "1B", "--gpus", 6, "--batch", 60, "--json")
+    ours = json.loads(result.stdout)["ours"]
+    assert ours["pairs_per_gpu"] * ours["accumulation"] == 10
