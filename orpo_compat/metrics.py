@@ -59,7 +59,9 @@ class RunningMeans:
             scalar = None if name in PER_PAIR else _as_scalar(value)
             if scalar is None:
                 continue
-            entry = torch.stack((scalar * weight, torch.full_like(scalar, weight)))
+            # Of a batch that counts for nothing only the names are kept: every rank must reduce the same ones.
+            part = scalar * weight if weight else torch.zeros_like(scalar)
+            entry = torch.stack((part, torch.full_like(scalar, weight)))
             self._sums[name] = self._sums[name] + entry.to(self._sums[name].device) if name in self._sums else entry
 
 

@@ -106,8 +106,8 @@ class PackedPath:
             raise PackingRefused(f"the model called its output embedding {len(answers)} times in one forward, not once")
         logps_M = answers[0].logps_M
         if torch.distributed.is_initialized():
-            # Sharding wrappers watch the forward's output to know when its backward begins.
-            logps_M = logps_M + 0.0 * outputs.logits.sum()
+            # Sharding wrappers watch the forward's output to know when its backward begins. A NaN stays in its row.
+            logps_M = logps_M + 0.0 * outputs.logits.nan_to_num(0.0, 0.0, 0.0).sum()
         return _group_terms(group, packed, logps_M, answers[0].chosen_logits_sum, answers[0].rejected_logits_sum)
 
 

@@ -353,9 +353,8 @@ class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, M
 
     def store_metrics(self, metrics: Mapping[str, Any], train_eval: TrainEval = "train") -> None:
         """Note a batch's scalars until the next log. Training weighs batches alike (TRL), evaluation by pairs."""
-        weight = 1.0
-        if train_eval == "eval" and "chosen_rewards" in metrics:
-            weight = float(len(metrics["chosen_rewards"]))
+        pairs = len(metrics.get("chosen_rewards", [0]))
+        weight = float(pairs) if train_eval == "eval" or pairs == 0 else 1.0
         self._means[train_eval].record(metrics, weight)
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
