@@ -7,6 +7,7 @@ What happens then is in `train_run`.
 from __future__ import annotations
 
 import inspect
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -163,7 +164,8 @@ def train(**options: Any) -> None:
         request.settings.required()
         quiet()
         console = err()
-        console.print("loading torch and transformers ...", style="dim")
+        if os.environ.get("RANK", "0") == "0":
+            console.print("loading torch and transformers ...", style="dim")
         from orpo_compat.cli.train_run import run
 
         raise typer.Exit(int(run(request, console)))
@@ -171,7 +173,6 @@ def train(**options: Any) -> None:
 
 def quiet() -> None:
     """Keep libraries' progress bars and deprecations out of a run's output; their warnings stay."""
-    import os
     import warnings
 
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from orpo_compat import models
 from orpo_compat.batching import end_at, planned_updates, split_total_batch
-from orpo_compat.checkpoints import require_whole
+from orpo_compat.checkpoints import STAGE, require_whole
 from orpo_compat.cli import train_words as words
 from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.interrupting import StopOnInterrupt
@@ -106,6 +107,8 @@ def config_values(request: TrainRequest, *, world_size: int) -> dict[str, Any]:
     values["report_to"] = trackers(values.get("report_to"))
     if not torch.cuda.is_available():
         values.setdefault("dataloader_pin_memory", False)
+    if world_size > 1 and not torch.accelerator.is_available():
+        values.setdefault("use_cpu", True)  # else transformers lets each process train on its own
     return {**values, "output_dir": settings.output, "disable_tqdm": True, "remove_unused_columns": False}
 
 
@@ -287,6 +290,8 @@ def _wrap_up(this: Run, status: str, seconds: float, health: HealthCallback | No
     """Bring the folder up to date, however the run ended."""
     if not this.main:
         return
+    with contextlib.suppress(OSError):
+        (this.folder / STAGE).rmdir()  # where checkpoints were written before they had a name; not empty if one was cut
     this.note(status=status)
     history = read_history(this.folder)
     found = diagnose(history) if health is not None else []

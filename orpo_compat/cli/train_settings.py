@@ -16,7 +16,6 @@ from typing import Any
 from orpo_compat.cli.config_options import config_options, given
 from orpo_compat.cli.other_tools import adopt, counterpart
 from orpo_compat.errors import ConfigError
-from orpo_compat.history import RUN_FILE
 
 DEFAULT_RANK = 16
 """Of an adapter asked for with --use-peft alone, as in TRL."""
@@ -134,6 +133,8 @@ def _without_none(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def _earlier(folder: Path) -> dict[str, Any]:
     """What the run in this folder was asked for, so that `--resume` need not repeat it."""
+    from orpo_compat.history import RUN_FILE
+
     try:
         record = json.loads((folder / RUN_FILE).read_text("utf-8"))
     except (OSError, ValueError):
