@@ -28,6 +28,7 @@ import json
 import math
 import os
 import platform
+import re
 import threading
 import time
 import traceback
@@ -124,6 +125,39 @@ def plain_name(name: str) -> str:
         while name.startswith(prefix):
             name = name[len(prefix) :]
     return name
+
+
+_EXPERT = re.compile(r"(.*)\.(?:block_sparse_moe|mlp)\.experts\.(\d+)\.(w[123]|(?:gate|up|down)_proj)\.weight")
+_ROLES = {"w1": "gate_proj", "w3": "up_proj", "w2": "down_proj"}
+
+
+def fused_name(name: str) -> str:
+    """Return the name under which transformers 5 holds a parameter: a layer's experts are two tensors there."""
+    expert = _EXPERT.fullmatch(name)
+    if expert is None:
+        return name.replace(".block_sparse_moe.", ".mlp.")
+    role = _ROLES.get(expert[3], expert[3])
+    return f"{expert[1]}.mlp.experts.{'down_proj' if role == 'down_proj' else 'gate_up_proj'}"
+
+
+def fuse_experts(named: Iterable[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """Return tensors by the names and in the layout of transformers 5, whichever release named them."""
+    import torch
+
+    plain: list[tuple[str, Any]] = []
+    experts: dict[str, dict[str, dict[int, Any]]] = {}
+    for name, tensor in named:
+        expert = _EXPERT.fullmatch(name)
+        if expert is None:
+            plain.append((fused_name(name), tensor))
+        else:
+            role = _ROLES.get(expert[3], expert[3])
+            experts.setdefault(fused_name(name), {}).setdefault(role, {})[int(expert[2])] = tensor.detach()
+    for name, roles in experts.items():
+        stacked = {role: torch.stack([by_number[n] for n in sorted(by_number)]) for role, by_number in roles.items()}
+        order = [role for role in ("gate_proj", "up_proj", "down_proj") if role in stacked]
+        plain.append((name, torch.cat([stacked[role] for role in order], dim=1)))
+    return plain
 
 
 def tensor_bytes(tensor: Any) -> bytes:
@@ -491,14 +525,21 @@ class Watch:
         return [(plain_name(name), p) for name, p in model.named_parameters() if p.requires_grad]
 
     def _gradients(self, keep: bool) -> dict[str, Any]:
-        samples, norms, missing = {}, {}, []
+        import torch
+
+        gradients, missing = [], []
         for name, parameter in self.parameters():
-            if parameter.grad is None:
-                missing.append(name)
-                continue
-            norms[name] = norm_of(parameter.grad)
+            if parameter.grad is not None:
+                gradients.append((name, parameter.grad))
+            elif _EXPERT.fullmatch(name):
+                gradients.append((name, torch.zeros_like(parameter)))  # no token chose it
+            else:
+                missing.append(fused_name(name))
+        samples, norms = {}, {}
+        for name, gradient in fuse_experts(gradients):
+            norms[name] = norm_of(gradient)
             if keep:
-                samples["grad/" + name] = sample_of(parameter.grad, self.limit)
+                samples["grad/" + name] = sample_of(gradient, self.limit)
         return {"samples": samples, "norms": norms, "missing": missing}
 
     def before_step(self) -> None:
@@ -510,7 +551,7 @@ class Watch:
         names = {id(parameter): name for name, parameter in self.parameters()}
         groups = []
         for group in self.trainer.optimizer.param_groups:
-            members = sorted(names.get(id(parameter), "?") for parameter in group["params"])
+            members = sorted({fused_name(names.get(id(parameter), "?")) for parameter in group["params"]})
             settings = {key: group.get(key) for key in ("lr", "betas", "eps", "weight_decay") if key in group}
             members_digest = hashlib.sha256("\n".join(members).encode()).hexdigest()[:16]
             groups.append(dict(settings, num_params=len(members), members=members_digest))
@@ -524,14 +565,16 @@ class Watch:
         with self._aside():
             tensors, norms = dict(self.pre["samples"]), {"grad": self.pre["norms"]}
             state = getattr(self.trainer.optimizer, "optimizer", self.trainer.optimizer).state
-            norms["weight"] = {}
+            kinds: dict[str, list[tuple[str, Any]]] = {"weight": []}
             for name, parameter in self.parameters():
-                tensors["weight/" + name] = sample_of(parameter, self.limit)
-                norms["weight"][name] = norm_of(parameter)
+                kinds["weight"].append((name, parameter))
                 for key, value in (state.get(parameter) or {}).items():
-                    if isinstance(value, torch.Tensor) and value.numel() == parameter.numel():
-                        tensors[f"{key}/{name}"] = sample_of(value, self.limit)
-                        norms.setdefault(key, {})[name] = norm_of(value)
+                    if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
+                        kinds.setdefault(key, []).append((name, value))
+            for kind, named in kinds.items():
+                for name, value in fuse_experts(named):
+                    tensors[f"{kind}/{name}"] = sample_of(value, self.limit)
+                    norms.setdefault(kind, {})[name] = norm_of(value)
             step = self.trainer.state.global_step - 1
             path = os.path.join(self.folder, f"step-{step:05d}.safetensors")
             save_file(tensors, path)
@@ -667,8 +710,8 @@ def start_event(events: Events, trainer: Any, refused: dict[str, Any], plan: dic
         "start",
         plan=plan["digest"],
         rows=hashlib.sha256(json.dumps(rows, sort_keys=True).encode()).hexdigest(),
-        weights=digest_of(named),
-        trainable=sorted(name for name, parameter in named if parameter.requires_grad),
+        weights=digest_of(fuse_experts(named)),
+        trainable=sorted({fused_name(name) for name, parameter in named if parameter.requires_grad}),
         num_parameters=sum(parameter.numel() for _, parameter in named),
         dtype=str(named[0][1].dtype),
         device=str(args.device),
@@ -733,7 +776,7 @@ def same_weights(named: list[tuple[str, Any]], saved: dict[str, Any]) -> bool:
 def finish(events: Events, trainer: Any, folder: str, run: dict[str, Any]) -> None:
     """Write the end: the digest of the weights in memory and of those that were saved and read back."""
     named = [(plain_name(name), parameter) for name, parameter in trainer.model.named_parameters()]
-    content: dict[str, Any] = {"weights": digest_of(named)}
+    content: dict[str, Any] = {"weights": digest_of(fuse_experts(named))}
     if run.get("save", True) and rank() == 0:
         from safetensors import safe_open
 

@@ -12,7 +12,8 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+from safetensors.torch import load_file
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM, MixtralConfig, MixtralForCausalLM
 
 from parity import arm
 from parity.extras import measure_hub, measure_wandb
@@ -155,6 +156,23 @@ def test_a_digest_sees_names_values_and_shapes():
     assert base not in {arm.digest_of([other]) for other in others}
     pair = [("a", torch.zeros(1)), ("b", torch.ones(1))]
     assert arm.digest_of(pair) == arm.digest_of(pair[::-1])
+
+
+def test_experts_of_the_older_layout_are_those_of_the_newer(tmp_path):
+    """Oracle: transformers 5 itself, which saves Mixtral in the older layout and holds it in the newer."""
+    sizes = {"vocab_size": 32, "hidden_size": 8, "intermediate_size": 12, "num_hidden_layers": 1}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 1, "num_local_experts": 3}
+    mixture = MixtralForCausalLM(MixtralConfig(**sizes, **heads))
+    mixture.save_pretrained(tmp_path)
+    older = load_file(tmp_path / "model.safetensors")
+    assert any("block_sparse_moe.experts.2.w3" in name for name in older)
+    newer = dict(mixture.named_parameters())
+    fused = dict(arm.fuse_experts(older.items()))
+    assert fused.keys() == newer.keys()
+    assert all(torch.equal(fused[name], newer[name]) for name in newer)
+    assert arm.digest_of(fused.items()) == arm.digest_of(newer.items())
+    assert {arm.fused_name(name) for name in older} == newer.keys()
+    assert arm.fuse_experts(newer.items()) == list(newer.items())
 
 
 def test_wrappers_leave_no_trace_in_a_name():
