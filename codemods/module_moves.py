@@ -36,7 +36,8 @@ class ModuleMove:
         reports.report_orpo_modules()
 
     def _carry_out(self) -> None:
-        stays = self.uses.must_stay()
+        # A name bound with `as` here and without it there has no one spelling to replace it by.
+        stays = self.uses.must_stay() or len({origin.renamed for origin in self.group.origins}) > 1
         alias = self.uses.keeps_alias() and not stays
         for one in self.uses.moved:
             self._rewrite(one, self.group.name if alias else self.context.move.target)
@@ -65,7 +66,9 @@ class ModuleMove:
             return False
         if any(self.uses.reached(one)[0] in self.context.move.modules for one in self.uses.stays):
             return False
-        return any(other.module not in self.context.move.modules for other in self.group.origins)
+        others = [other for other in self.group.origins if other.module not in self.context.move.modules]
+        # What stays must find the name without this import: one of the others has to come before each use.
+        return bool(others) and all(any(self._precedes(other, one) for other in others) for one in self.uses.stays)
 
     def _left_out(self, bringing: list[Origin]) -> bool:
         """Whether a use can run without any of the imports that bring ours having run before it."""

@@ -13,6 +13,7 @@ import libcst as cst
 from codemods.context import callee, literal
 from codemods.module_uses import RULE_CODE, ModuleUses
 from codemods.references import Reference
+from codemods.scopes import Kind
 from codemods.string_patches import string_patch
 
 
@@ -30,7 +31,7 @@ def forbidden(uses: ModuleUses) -> bool:
     """Report what forbids a change, at its place and at every use that stays because of it."""
     if not uses.moved:
         return False
-    for look in (_foreign, _declared_global, _probed, _patched, _looked_up, _taken):
+    for look in (_foreign, _declared_global, _in_class_too, _probed, _patched, _looked_up, _taken):
         found = look(uses)
         if found is not None:
             message = f"{found.reason}, so the uses of {uses.group.name} stay."
@@ -66,6 +67,15 @@ def _declared_global(uses: ModuleUses) -> Obstacle | None:
         return None
     where, name = uses.group.origins[0].binding.start, uses.group.name
     return Obstacle("OC106", where, f"{name!r} is imported through a global statement", "Import it above.")
+
+
+def _in_class_too(uses: ModuleUses) -> Obstacle | None:
+    """A class body binds the name as well as what encloses it: which of the two a use finds is decided as it runs."""
+    home, name = uses.group.home, uses.group.name
+    if home.kind is not Kind.CLASS or home.parent is None or home.parent.resolve(name) is None:
+        return None
+    where = uses.group.origins[0].binding.start
+    return Obstacle("OC106", where, f"{name!r} is imported in the class and outside it", "Import it once.")
 
 
 def _probed(uses: ModuleUses) -> Obstacle | None:

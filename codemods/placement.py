@@ -15,6 +15,7 @@ from enum import Enum
 import libcst as cst
 
 from codemods.comments import Comment
+from codemods.facts import bound_name
 from codemods.syntax import FromImport, ImportStatement, PlainImport, Syntax
 from codemods.trimming import Name, Trimming, trimmed
 
@@ -67,6 +68,14 @@ def aliases(node: ImportStatement) -> Sequence[cst.ImportAlias]:
     return () if isinstance(node.names, cst.ImportStar) else node.names
 
 
+def _bind_one_name(node: FromImport, plan: StatementPlan) -> bool:
+    """Whether a name that stays and one that goes are bound to the same name: the last one counts."""
+    bound: dict[bool, set[str | None]] = {True: set(), False: set()}
+    for alias in aliases(node):
+        bound[plan.actions.get(alias, Action.STAY) is Action.STAY].add(bound_name(alias))
+    return not bound[True].isdisjoint(bound[False])
+
+
 class _Placement:
     def __init__(self, syntax: Syntax, comments: Sequence[Comment], plan: StatementPlan, target: str) -> None:
         self.syntax = syntax
@@ -103,6 +112,8 @@ class _Placement:
             return self._written_out(node, token, *self.plan.written_out)
         if stay and not moved and not swapped:
             return self._after([self._import()])
+        if stay and _bind_one_name(node, self.plan):
+            raise Unplaceable("it binds one name twice, and only one of the two moves")
         if not stay and not swapped:
             return [token, *self._after([self._import()] if self.plan.add_import else [])]
         if not stay and not moved:
