@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
 _BARS = "\u2581\u2582\u2583\u2584\u2585\u2586\u2587\u2588"
+_ECHO = 4
+"""Columns left free beside the panel: a terminal writes ^C there, and a wrapped line would leave a border behind."""
 _SHOWN = (("loss", "loss"), ("nll_loss", "nll"), ("rewards/margins", "margin"), ("rewards/accuracies", "acc"))
 
 
@@ -147,7 +149,7 @@ class RunView(TrainerCallback):  # type: ignore[misc, unused-ignore]
 
         state = self._state
         assert state is not None
-        inner = max(20, min(self.console.width, 100) - 4)
+        inner = max(20, min(self.console.width - _ECHO, 100) - 4)
         head = Text(f"step {state.global_step}/{state.max_steps}   epoch {state.epoch or 0:.2f}")
         gone = f"{clock(time.monotonic() - self._begun)} gone, {clock(self._eta())} left"
         head.append("\n" if inner < 52 else "   ").append(gone, style="bold")

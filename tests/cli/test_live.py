@@ -56,7 +56,7 @@ def test_the_panel_has_a_row_for_every_metric_and_keeps_its_width() -> None:
         "acc",
     ]
     assert any("loss" in line and "\u2588" in line and "eval 2.5" in line for line in lines)
-    assert {len(line) for line in lines} == {60}
+    assert {len(line) for line in lines} == {56}  # room for the ^C that a terminal writes behind it
     assert written.getvalue()
 
 
@@ -83,3 +83,14 @@ def test_a_sparkline_leaves_a_blank_where_there_is_no_number() -> None:
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (61.9, "1:01"), (3723, "1:02:03"), (-5, "0:00")])
 def test_times_read_as_clocks(seconds: float, text: str) -> None:
     assert clock(seconds) == text
+
+
+def test_a_narrow_panel_keeps_the_time_left_on_a_line_of_its_own() -> None:
+    shown, _ = view(terminal=True, width=40)
+    play(shown, [{**LOG, "rewards/margins": -0.0012345}, {"eval_loss": 2.5, "eval_rewards/margins": -0.0023456}])
+    shown.close()
+    plain = Console(file=io.StringIO(), width=40, color_system=None)
+    plain.print(shown.render())
+    lines = plain.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert any(line.strip("\u2502 ").startswith("0:00 gone, ") and "left" in line for line in lines)
+    assert any("margin" in line and "eval -0.00235" in line for line in lines)
