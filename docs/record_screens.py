@@ -97,7 +97,6 @@ PARITY = "orpo-compat parity --short --json parity.json --html parity.html"
 SCREENS = (
     Screen("scan", "orpo-compat scan your-repository", lines=45),
     Screen("migrate-dry-run", "orpo-compat migrate your-repository --dry-run", lines=70),
-    Screen("parity", PARITY, width=120),
     Screen("data-inspect", "orpo-compat data inspect prefs.csv --model tiny", lines=70),
     Screen("train", TRAIN, pick=last_panel),
     Screen("diagnose", "orpo-compat diagnose lora", before=(BADLY,)),
@@ -154,9 +153,21 @@ class Stage:
 
 
 def final_lines(recording: str) -> str:
-    """What is left on the screen: of a line written over with carriage returns, the last state."""
-    kept = [re.sub(r"\x1b\[\?25[lh]|\x1b\[[012]?K|\x1b\[\d*[A-D]", "", line) for line in recording.split("\n")]
-    return "\n".join(line.rstrip("\r").rsplit("\r", 1)[-1] for line in kept).strip("\n")
+    """What is left on the screen once every line that was written over or erased is as it ended."""
+    lines, row, over = [""], 0, False
+    for part in re.split(r"(\x1b\[\??\d*[A-DJKhl]|\r|\n)", recording):
+        if part == "\n":
+            row, over = row + 1, False
+            lines += [""] * (row + 1 - len(lines))
+        elif part == "\r":
+            over = True
+        elif part.startswith("\x1b[") and part.endswith("A"):
+            row = max(0, row - int(part[2:-1] or 1))
+        elif part.startswith("\x1b[") and part.endswith(("J", "K")):
+            lines[row] = ""
+        elif part and not re.fullmatch(r"\x1b\[\??\d*[BCDhl]", part):
+            lines[row], over = part if over else lines[row] + part, False
+    return "\n".join(lines).strip("\n")
 
 
 def draw(screen: Screen, recording: str) -> None:
