@@ -20,7 +20,7 @@ from codemods.plan import make_plan
 from codemods.transaction import recover
 from tests.codemods.trees import PLAIN, make_tree, snapshot
 
-NONSENSE = [None, -1, 10**30, "", "../outside.py", "a\0b", [], {}, 1.5, "writing", "\ud800", ".git/config"]
+NONSENSE = [None, 10**30, "", "../outside.py", "a\0b", [], "writing", "\ud800"]
 
 
 @pytest.fixture(autouse=True)
