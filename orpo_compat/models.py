@@ -83,11 +83,12 @@ def init_kwargs(*, attention: str | None, load_in_4bit: bool, dtype: str | None)
     """What `from_pretrained` is given for these choices.
 
     Raises:
-        ModelError: 4-bit without bitsandbytes, or flash attention without its package.
+        ModelError: 4-bit without bitsandbytes, flash attention without its package, or a name that is neither a dtype
+            nor an attention.
     """
     kwargs: dict[str, Any] = {}
     if dtype:
-        kwargs["dtype"] = dtype
+        kwargs["dtype"] = _known_dtype(dtype)
     if attention:
         chosen = ATTENTION.get(attention, attention)
         if chosen == "flash_attention_2" and find_spec("flash_attn") is None:
@@ -95,7 +96,7 @@ def init_kwargs(*, attention: str | None, load_in_4bit: bool, dtype: str | None)
                 f"--attn {attention} needs the flash-attn package, which is not installed.\n"
                 "  Next: pip install flash-attn on a CUDA machine, or use --attn sdpa."
             )
-        kwargs["attn_implementation"] = chosen
+        kwargs["attn_implementation"] = _known_attention(chosen)
     if load_in_4bit:
         if find_spec("bitsandbytes") is None:
             raise ModelError(
@@ -114,6 +115,26 @@ def init_kwargs(*, attention: str | None, load_in_4bit: bool, dtype: str | None)
     return kwargs
 
 
+def _known_dtype(name: str) -> str:
+    import torch
+
+    plain = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}.get(name, name.removeprefix("torch."))
+    if plain != "auto" and not isinstance(getattr(torch, plain, None), torch.dtype):
+        raise ModelError(f"--dtype {name}: no such type.\n  Next: give float32, bfloat16, float16 or auto.")
+    return plain
+
+
+def _known_attention(name: str) -> str:
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    known = {"eager", *ALL_ATTENTION_FUNCTIONS.valid_keys()}
+    if name not in known and "/" not in name:  # org/name is a kernel on the hub
+        raise ModelError(
+            f"--attn {name}: no such attention.\n  Next: give sdpa, eager, flash_attention_2 or flex_attention."
+        )
+    return name
+
+
 def load(name: str, kwargs: dict[str, Any], *, tokenizer_name: str | None = None) -> tuple[Any, Any]:
     """Load a model and its tokenizer.
 
@@ -129,7 +150,14 @@ def load(name: str, kwargs: dict[str, Any], *, tokenizer_name: str | None = None
     if resolved == "tiny":
         from orpo_compat.tiny_model import tiny_model, tiny_tokenizer
 
-        return tiny_model(), load_tokenizer(tokenizer_name) if tokenizer_name else tiny_tokenizer()
+        model: Any = tiny_model()
+        if kwargs.get("attn_implementation"):
+            model.set_attn_implementation(kwargs["attn_implementation"])
+        if kwargs.get("dtype", "auto") != "auto":
+            import torch
+
+            model = model.to(getattr(torch, kwargs["dtype"]))
+        return model, load_tokenizer(tokenizer_name) if tokenizer_name else tiny_tokenizer()
     tokenizer = load_tokenizer(tokenizer_name or resolved, kwargs)
     try:
         if Path(resolved, "adapter_config.json").is_file():

@@ -16,6 +16,7 @@ from orpo_compat.batching import end_at, planned_updates, split_total_batch
 from orpo_compat.checkpoints import STAGE, require_whole
 from orpo_compat.cli import train_words as words
 from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.cli.explained import explained_settings
 from orpo_compat.cli.interrupting import StopOnInterrupt
 from orpo_compat.cli.live import RunView
 from orpo_compat.cli.log_filter import ToldInWords
@@ -141,6 +142,8 @@ def _prepare_folder(this: Run) -> Path | None:
             f"{this.folder}: holds an earlier run ({', '.join(held)}).\n"
             "  Next: --resume to go on with it, --overwrite to replace it, or another --output."
         )
+    if this.folder.exists() and not this.folder.is_dir():
+        raise RunError(f"{this.folder}: is a file.\n  Next: give a folder with --output; it need not exist.")
     this.folder.mkdir(parents=True, exist_ok=True)
     return None
 
@@ -193,14 +196,15 @@ def _trainer(
         tuple(part.strip() for part in settings.lora_target_modules.split(",")),
         settings.use_dora,
     )
-    trainer = ORPOTrainer(
-        model,
-        ORPOConfig(**values),
-        train_dataset=data.dataset(data.train),
-        eval_dataset=data.dataset(data.held_out),
-        processing_class=tokenizer,
-        peft_config=lora.config() if lora else None,
-    )
+    with explained_settings(model):
+        trainer = ORPOTrainer(
+            model,
+            ORPOConfig(**values),
+            train_dataset=data.dataset(data.train),
+            eval_dataset=data.dataset(data.held_out),
+            processing_class=tokenizer,
+            peft_config=lora.config() if lora else None,
+        )
     for noisy in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(noisy)
     title = f"{settings.model} on {len(data.train):,} pairs"

@@ -249,6 +249,14 @@ def test_nan_ends_the_run_with_its_row_and_keeps_no_weights(prefs: Path, tmp_pat
         ),
         (("--model", "tiny", "--data", "{prefs}", "--output", "o", "--load-in-4bit"), ["bitsandbytes"]),
         (("--model", "tiny", "--data", "{prefs}", "--output", "o", "--resume"), ["no checkpoint to resume from"]),
+        (("--model", "tiny", "--data", "{prefs}", "--output", "{prefs}"), ["is a file", "give a folder"]),
+        (("--model", "tiny", "--data", "{prefs}", "--output", "o", "--dtype", "f8"), ["--dtype f8", "bfloat16"]),
+        (("--model", "tiny", "--data", "{prefs}", "--output", "o", "--attn", "fast"), ["--attn fast", "sdpa"]),
+        (("--model", "tiny", "--data", "{prefs}", "--output", "o", "--optim", "foo"), ["foo is not", "adamw_torch"]),
+        (
+            ("--model", "tiny", "--data", "{prefs}", "--output", "o", "--lora-r", "2", "--lora-target-modules", "zz"),
+            ["Target modules", "--lora-target-modules some of", "q_proj"],
+        ),
     ],
 )
 def test_a_mistake_is_answered_without_a_traceback(
