@@ -68,7 +68,7 @@ def write_samples(trainer: Any, dataset: Any, evaluation: str) -> list[Sample]:
         logger.warning("no prompts to generate from in %s: the batch has no prompt_input_ids", evaluation)
         return []
     model = trainer.accelerator.unwrap_model(trainer.model)
-    with evaluating(model), own_noise(trainer.args.seed, trainer.args.device):
+    with evaluating(model), own_noise(trainer.args.seed, trainer.args.device), root_gathered(trainer.model):
         texts = trainer.generate_from_model(model, trainer._prepare_inputs(batch))
     samples = read_samples(trainer, batch, texts, evaluation)
     if trainer.is_world_process_zero():
@@ -96,6 +96,21 @@ def evaluating(model: nn.Module) -> Iterator[None]:
         yield
     finally:
         model.train(training)
+
+
+@contextmanager
+def root_gathered(model: nn.Module) -> Iterator[None]:
+    """Hold together what FSDP1 keeps at its root (embeddings, head): generating goes past the wrapper's forward.
+
+    Layers gather themselves, and so does all of FSDP2 and ZeRO-3.
+    """
+    from torch.distributed.fsdp import FullyShardedDataParallel
+
+    if isinstance(model, FullyShardedDataParallel):
+        with FullyShardedDataParallel.summon_full_params(model, recurse=False, writeback=False):
+            yield
+    else:
+        yield
 
 
 @contextmanager

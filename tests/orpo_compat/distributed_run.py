@@ -94,7 +94,8 @@ def whole_weights(trainer: Any) -> dict[str, torch.Tensor]:
             named = {name.replace("_fsdp_wrapped_module.", ""): p for name, p in bare.named_parameters()}
             return {name: parameter.detach().clone() for name, parameter in named.items()}
     if trainer.is_deepspeed_enabled or trainer.is_fsdp_enabled:
-        return dict(trainer.accelerator.get_state_dict(trainer.model_wrapped))
+        # ZeRO-3 gathers on the first rank alone.
+        return dict(trainer.accelerator.get_state_dict(trainer.model_wrapped) or {})
     return dict(trainer.accelerator.unwrap_model(trainer.model).state_dict())
 
 

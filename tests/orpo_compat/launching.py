@@ -66,6 +66,7 @@ def environment() -> dict[str, str]:
 
 def forked(folder: Path, plans: dict[str, Planned]) -> dict[str, Done]:
     """Run the plans one after the other; a run that fails or hangs says so in its own folder."""
+    folder.mkdir(parents=True, exist_ok=True)
     runs = [{**vars(plan), "folder": str(folder / name)} for name, plan in plans.items()]
     (folder / "runs.json").write_text(json.dumps(runs))
     command = [sys.executable, "-m", "tests.orpo_compat.forked_ranks", str(folder / "runs.json")]
