@@ -24,6 +24,11 @@ _COMPUTE = {"bf16": 2, "mixed": 2, "fp32": 4}
 _KEPT = {"bf16": (16, 8, 4), "mixed": (26, 8, 4), "fp32": (24, 16, 8)}
 OPTIMIZERS = {"adamw": 2, "adamw-8bit": 0.5, "adafactor": 0.01, "sgd": 0}
 """Numbers of state for each trained weight, in units of that weight's own size (8-bit ones of four bytes' size)."""
+# What a layer takes while it is differentiated, in units of what it keeps: measured on a CPU (docs/scale.md).
+_WORKING = 4
+# Bytes of TRL's logits at their peak, for each position and entry of the vocabulary: as the head gives them (float32
+# again as accelerate returns them), the chosen half copied and its softmax, and the gradient of all.
+_PADDED_LOGIT = {"bf16": 14, "mixed": 14, "fp32": 12}
 # Elements of one block of logits (orpo_compat/head.py).
 _BLOCK = {"cpu": 1 << 20, "cuda": 1 << 26}
 # CUDA's context and NCCL's buffers.
@@ -97,11 +102,9 @@ def packed_memory(shape: ModelShape, setup: Setup, *, tokens: int, rows: int) ->
 def padded_memory(shape: ModelShape, setup: Setup, *, rows: int) -> Memory:
     """Memory of a step of TRL's trainer over so many padded positions, both sides of every pair.
 
-    Its logits exist whole: as the head gives them, in float32 as accelerate returns them, half of them copied and
-    their softmax kept for the cross entropy, and their gradient in backward.
+    Its logits exist whole.
     """
-    per_logit = {"bf16": 20, "mixed": 20, "fp32": 16}[setup.precision]
-    return _memory(shape, setup, tokens=rows, logits=per_logit * rows * shape.vocabulary)
+    return _memory(shape, setup, tokens=rows, logits=_PADDED_LOGIT[setup.precision] * rows * shape.vocabulary)
 
 
 def _memory(shape: ModelShape, setup: Setup, *, tokens: int, logits: float) -> Memory:
@@ -154,10 +157,10 @@ def activation_bytes(shape: ModelShape, setup: Setup) -> float:
     """Bytes that a token's activations take at the peak, all layers together."""
     whole = layer_activation_bytes(shape, setup.precision)
     residual = shape.hidden * (4 if setup.precision != "bf16" else 2)
-    # The layer that is in its backward pass: what it keeps, computed again, and gradients of the widest part.
-    working = 2 * whole
+    # The layer that is in its backward pass: what it keeps, the gradients of that, and the kernels' buffers.
+    working = _WORKING * whole
     if setup.keeping == "all":
-        return shape.layers * whole + working / 2
+        return shape.layers * whole + working - whole
     return shape.layers * residual + working
 
 
