@@ -6,14 +6,17 @@ Old checkpoints are deleted after that. Mixed into the trainer; what a whole che
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from torch import nn
-from transformers import trainer_utils
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from orpo_compat.checkpoints import STAGE, clear_stage, newest_whole, publish, require_whole
 from orpo_compat.errors import RunError
+
+_SIGNS = ("writing file", "file write", "inline_container", "ioerror", "os error", "no space")
 
 if TYPE_CHECKING:
     from transformers import Trainer
@@ -59,7 +62,7 @@ class WholeCheckpoints(_Base):
             RunError: it could not be written (a full disk); what was written of it is removed.
         """
         run = Path(self._get_output_dir(trial))
-        final = run / f"{trainer_utils.PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        final = run / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         staged = run / STAGE / final.name
         self._to_push = []
         if self.args.should_save:
@@ -71,10 +74,12 @@ class WholeCheckpoints(_Base):
             self._name_best(staged, final)
             self._publish_together(staged, final)
         except Exception as error:
-            if not _is_about_writing(error):
+            failed = _failed_write(error)
+            if failed is None:
                 raise
+            free = shutil.disk_usage(run).free
             clear_stage(run)
-            raise RunError(_not_written(final, run, error)) from error
+            raise RunError(_not_written(final, run, failed, free)) from error
         finally:
             self._staging = False
         for _ in self._to_push:
@@ -99,12 +104,7 @@ class WholeCheckpoints(_Base):
     def _delete_old(self, run: Path) -> None:
         if not self.args.should_save:
             return
-        rotate: Any = getattr(trainer_utils, "rotate_checkpoints", None)
-        if rotate is None:  # transformers before 5.2
-            older: Any = self
-            older._rotate_checkpoints(use_mtime=True, output_dir=str(run))
-            return
-        rotate(
+        rotate_checkpoints(
             output_dir=str(run),
             save_total_limit=self.args.save_total_limit,
             best_model_checkpoint=self.state.best_model_checkpoint,
@@ -119,22 +119,23 @@ def _none_whole(run: Path) -> Path:
     )
 
 
-def _is_about_writing(error: Exception) -> bool:
-    """Tell a failed write from everything else; torch and safetensors raise their own kinds for it."""
-    if isinstance(error, OSError):
-        return True
-    return any(sign in str(error).lower() for sign in ("writing file", "file write", "ioerror", "os error", "no space"))
+def _failed_write(error: BaseException) -> BaseException | None:
+    """Find the failed write an error came from; torch and safetensors raise their own kinds for it, and more on top."""
+    found = None
+    current: BaseException | None = error
+    while current is not None:
+        if isinstance(current, OSError) or any(sign in str(current).lower() for sign in _SIGNS):
+            found = current
+        current = current.__cause__ or current.__context__
+    return found
 
 
-def _not_written(final: Path, run: Path, error: Exception) -> str:
+def _not_written(final: Path, run: Path, failed: BaseException, free: int) -> str:
     whole = newest_whole(run, warn=False)
     kept = f"{whole.name} is whole" if whole is not None else "no earlier checkpoint exists"
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    cause = error.__context__
-    if isinstance(cause, OSError) and str(cause) not in reason:
-        reason = f"{reason} ({cause})"
+    reason = (str(failed) or type(failed).__name__).splitlines()[0]
     return (
-        f"{final} could not be written: {reason}. Nothing of it was kept; {kept}.\n"
+        f"{final} could not be written: {reason} ({free / 1e6:.1f} MB were free). Nothing of it was kept; {kept}.\n"
         "  Next: make room (or lower save_total_limit), then train(resume_from_checkpoint=True), "
         "or `orpo-compat train ... --resume`."
     )
