@@ -67,6 +67,7 @@ def main() -> None:
                 callbacks=[clock],
             )
             construct_s.append(time.perf_counter() - started)
+        counted = count_packed() if task["arm"] == "ours" else None
         trainer.train()
     logs = [entry for entry in trainer.state.log_history if "loss" in entry]
     report = {
@@ -78,6 +79,8 @@ def main() -> None:
         "step_s": [end - begin for begin, end in zip(clock.begins, clock.ends, strict=True)],
         "peak_mb": (peak_bytes() - after_imports) / 2**20,
         "fixed_mb": fixed_bytes(trainer.model) / 2**20,
+        "needed_gflop": needed_flop(trainer.model, counted) / 1e9 if counted else None,
+        "matmul_gflop_s": matmul_rate(),
         **{
             name: [entry[name] for entry in logs] for name in ("loss", "grad_norm", "rewards/chosen", "rewards/margins")
         },
@@ -103,6 +106,49 @@ def adapter_config() -> Any:
     from peft import LoraConfig
 
     return LoraConfig(r=16, lora_alpha=32, target_modules="all-linear", task_type="CAUSAL_LM")
+
+
+def count_packed() -> dict[str, int]:
+    """Count, from now on, the tokens that pass through our layers and the rows that reach the head."""
+    from orpo_compat import packed_path
+
+    counted, honest = {"tokens": 0, "rows": 0}, packed_path.pack
+
+    def pack(*args: Any, **options: Any) -> Any:
+        packed = honest(*args, **options)
+        counted["tokens"] += packed.input_ids_1N.shape[1]
+        counted["rows"] += len(packed.row_positions_M)
+        return packed
+
+    packed_path.pack = pack
+    return counted
+
+
+def needed_flop(model: torch.nn.Module, counted: dict[str, int]) -> int:
+    """What the mathematics needs: each distinct token once through the layers, each needed row through the head.
+
+    Two operations a weight forward, two for the gradient of what came in, two for a trained weight's own. Attention's
+    products are left out, as is usual.
+    """
+    find_head: Any = getattr(model, "get_output_embeddings")  # noqa: B009  # torch types a module's attributes as tensors
+    head = find_head()
+    total = 0
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            uses = counted["rows" if module is head else "tokens"]
+            total += uses * module.weight.numel() * (6 if module.weight.requires_grad else 4)
+    return total
+
+
+def matmul_rate() -> float:
+    """This machine's own rate of large float32 products, in GFLOP/s of processor time: the best of five."""
+    left, right = torch.randn(2048, 2048), torch.randn(2048, 2048)
+    rates = []
+    for _ in range(6):
+        started = time.process_time()
+        left @ right
+        rates.append(2 * 2048**3 / (time.process_time() - started) / 1e9)
+    return max(rates[1:])
 
 
 def resident_bytes() -> int:

@@ -159,6 +159,12 @@ def summarize(runs: list[dict[str, Any]], setting: str) -> dict[str, Any]:
             statistics.median(times) for times in zip(*(run["construct_s"] for run in some), strict=True)
         ]
     summary: dict[str, Any] = {"setting": setting, "medians": medians, "losses_equal": True}
+    if "ours" in by_arm:
+        rates = [run["needed_gflop"] / run["cpu_s"] for run in by_arm["ours"]]
+        summary["needed_gflop_per_cpu_s"] = statistics.median(rates)
+        summary["share_of_matmul_rate"] = statistics.median(
+            rate / run["matmul_gflop_s"] for rate, run in zip(rates, by_arm["ours"], strict=True)
+        )
     if len(by_arm) == 2:
         ours, theirs = medians["ours"], medians["theirs"]
         gaps = {

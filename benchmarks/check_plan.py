@@ -21,7 +21,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 from bench_trainer import run_arm  # noqa: E402  # this folder is no package
 from pairs import load_pairs  # noqa: E402
-from sweep_memory import task_for  # noqa: E402
+from sweep import task_for  # noqa: E402
 
 from orpo_compat.planning.lengths import PairShape  # noqa: E402
 from orpo_compat.planning.memory import Setup, packed_memory, padded_memory  # noqa: E402
@@ -61,11 +61,11 @@ def parse_options() -> argparse.Namespace:
 def measure(options: argparse.Namespace, what: str, size: int, arm: str, bf16: bool) -> tuple[float, float]:
     """Megabytes beyond weights, gradients and optimizer: measured and computed."""
     sweep = argparse.Namespace(
-        what=what, sizes=[size], arm=arm, data=None, pairs=options.pairs, layers=options.layers, length=512,
+        what=what, sizes=[size], data=None, pairs=options.pairs, layers=options.layers, length=512,
         batch=BATCH, bf16=bf16, threads=options.threads,
     )  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
-        task = task_for(sweep, size, Path(folder))
+        task = task_for(sweep, size, Path(folder)) | {"arm": arm}
         fill(Path(folder), task["settings"]["max_length"], options.pairs)
         # Whole layers computed again and the batch in one pass, as a GPU's memory is planned for both trainers.
         task["settings"]["gradient_checkpointing_kwargs"] = {"use_reentrant": False}
