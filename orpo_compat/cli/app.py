@@ -11,6 +11,7 @@ import typer
 import orpo_compat
 from orpo_compat.cli.command import adopt_all
 from orpo_compat.cli.data import data_app
+from orpo_compat.cli.demo import demo
 from orpo_compat.cli.diagnose import diagnose
 from orpo_compat.cli.doctor import doctor
 from orpo_compat.cli.evaluate import evaluate
@@ -61,6 +62,7 @@ app.command("doctor")(doctor)
 app.command("eval")(evaluate)
 app.command("generate")(generate)
 app.command("compare")(compare)
+app.command("demo")(demo)
 adopt_all(app)
 
 

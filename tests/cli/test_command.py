@@ -7,7 +7,7 @@ import pytest
 from tests.cli.calls import call
 
 COMMANDS = ("", "migrate", "scan", "parity", "train", "data", "data inspect", "plan", "diagnose", "doctor", "eval",
-            "generate", "compare")  # fmt: skip
+            "generate", "compare", "demo")  # fmt: skip
 
 
 @pytest.mark.parametrize("command", COMMANDS)
