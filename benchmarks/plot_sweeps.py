@@ -15,7 +15,7 @@ from typing import Any
 import matplotlib as mpl
 
 mpl.use("svg")
-import matplotlib.pyplot as plt  # noqa: E402  # after the backend is chosen
+import matplotlib.pyplot as plt  # after the backend is chosen
 
 COLORS = {"ours": "#0b7285", "theirs": "#e8590c"}
 NAMES = {"ours": "orpo-compat", "theirs": "TRL"}
