@@ -572,6 +572,11 @@ class Watch:
                     if isinstance(value, torch.Tensor) and value.shape == parameter.shape:
                         kinds.setdefault(key, []).append((name, value))
             for kind, named in kinds.items():
+                there = {name for name, _ in named}
+                # An expert that no token has chosen yet has no state where it had no gradient.
+                for name, parameter in self.parameters():
+                    if name not in there and _EXPERT.fullmatch(name):
+                        named.append((name, torch.zeros_like(parameter)))
                 for name, value in fuse_experts(named):
                     tensors[f"{kind}/{name}"] = sample_of(value, self.limit)
                     norms.setdefault(kind, {})[name] = norm_of(value)
