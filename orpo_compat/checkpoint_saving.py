@@ -104,6 +104,7 @@ class WholeCheckpoints(_Base):
     def _delete_old(self, run: Path) -> None:
         if not self.args.should_save:
             return
+        clear_stage(run)
         rotate_checkpoints(
             output_dir=str(run),
             save_total_limit=self.args.save_total_limit,
