@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.matrix.stacks import ROOT, environment, tools_folder
+from tests.matrix.stacks import ROOT, environment, show_tools, tools_folder
 
 SHOWN = ("torch", "transformers", "peft", "accelerate", "datasets")
 FAST = ("tests/orpo_compat", "tests/cli", "tests/codemods/test_rewrite.py", "tests/codemods/test_scopes.py")
@@ -48,6 +48,8 @@ def run_stack(stack: str, *, python: Path | None = None, tools: Path | None = No
         tests: what to run.
     """
     interpreter = python or environment(stack)
+    if python is None:
+        show_tools(interpreter)
     tools = tools or tools_folder()
     shown = subprocess.run([interpreter, "-c", _VERSIONS, *SHOWN], check=True, capture_output=True, text=True).stdout
     with tempfile.TemporaryDirectory() as folder:

@@ -68,13 +68,19 @@ def environment(stack: str, *, report: Callable[[str], None] = print) -> Path:
 
 
 def tools_folder(*, report: Callable[[str], None] = print) -> Path:
-    """The site-packages folder of what tests need and the package does not; to be appended to ``sys.path``."""
+    """The site-packages folder of what tests need and the package does not."""
     pinned = constraints()
     wanted = tuple(f"{name}=={pinned[name]}" for name in TEST_TOOLS)
     home = _folder() / f"tools-py{sys.version_info[0]}{sys.version_info[1]}"
     ensure_environment(home, wanted, report=report)
     (site,) = home.glob("lib/python*/site-packages")
     return site
+
+
+def show_tools(python: Path) -> None:
+    """Let an environment, and every process started in it, find the test tools behind its own packages."""
+    (site,) = python.parents[1].glob("lib/python*/site-packages")
+    (site / "tools.pth").write_text(f"{tools_folder()}\n", encoding="utf-8")
 
 
 def _folder() -> Path:
