@@ -61,7 +61,12 @@ def _is_empty(span: slice) -> bool:
     return bool(span.stop == span.start)
 
 
-@torch.library.custom_op("orpo_compat::pair_attention", mutates_args=())
+# torch 2.6 reads no schema off "list[int]".
+@torch.library.custom_op(
+    "orpo_compat::pair_attention",
+    mutates_args=(),
+    schema="(Tensor query, Tensor key, Tensor value, int[] numbers, float? scale) -> (Tensor, Tensor)",
+)
 def _operator(
     query: Tensor, key: Tensor, value: Tensor, numbers: list[int], scale: float | None
 ) -> tuple[Tensor, Tensor]:
