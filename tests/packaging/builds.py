@@ -51,5 +51,5 @@ def run(*command: object, cwd: Path | None = None, **environment: str) -> subpro
         capture_output=True,
         text=True,
         check=False,
-        timeout=550,
+        timeout=1400,
     )

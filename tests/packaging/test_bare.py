@@ -14,7 +14,8 @@ import pytest
 
 from tests.packaging.builds import run
 
-pytestmark = pytest.mark.slow
+# Installing torch and all that comes with it may take its time.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 COMMANDS = (
     "migrate", "scan", "parity", "train", "data", "data inspect", "plan", "diagnose", "doctor", "eval", "generate",
     "compare",
@@ -59,8 +60,9 @@ def test_work_is_done_in_a_folder_with_modules_of_the_same_names(
     program = started(machine(request, on), how)
     (crowded / "job.py").write_text("from trl import ORPOConfig, ORPOTrainer\n", encoding="utf-8")
     scanned = run(*program, "scan", "job.py", cwd=crowded)
-    assert scanned.returncode == 0, scanned.stderr
-    assert "ORPOTrainer" in scanned.stdout
+    # The folder's own trl is what an import there means: said, and left alone.
+    assert scanned.returncode == 3, scanned.stderr
+    assert "OC113" in scanned.stdout + scanned.stderr
     planned = run(*program, "plan", "--model", "1B", "--json", cwd=crowded)
     assert json.loads(planned.stdout)["ours"]["fits"] is True
     trained = run(*program, "train", "--model", "tiny", "--data", "pairs.csv", "--output", "out", "--max-steps", "2",
