@@ -97,6 +97,7 @@ PARITY = "orpo-compat parity --short --json parity.json --html parity.html"
 SCREENS = (
     Screen("scan", "orpo-compat scan your-repository", lines=45),
     Screen("migrate-dry-run", "orpo-compat migrate your-repository --dry-run", lines=70),
+    Screen("parity", PARITY, width=120),
     Screen("data-inspect", "orpo-compat data inspect prefs.csv --model tiny", lines=70),
     Screen("train", TRAIN, pick=last_panel),
     Screen("diagnose", "orpo-compat diagnose lora", before=(BADLY,)),
