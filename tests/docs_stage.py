@@ -106,5 +106,5 @@ def environment(folder: Path) -> dict[str, str]:
         "HF_HUB_OFFLINE": "1",
         "OMP_NUM_THREADS": "1",
         "NO_COLOR": "1",
-        "COLUMNS": "100",
+        "COLUMNS": "160",  # so that no line a page shows is broken
     }
