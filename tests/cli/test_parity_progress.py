@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orpo_compat.cli.parity_progress import Progress
+from parity.run import PERTURBATIONS
 from parity.scenarios import make_spec
 
 SPEC = make_spec("base", steps=2)
@@ -15,7 +16,7 @@ def test_a_whole_run_is_shown_to_its_end(monkeypatch, capsys, terminal):
     monkeypatch.setenv("TTY_COMPATIBLE", terminal)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     with Progress(SPEC, packing="auto") as progress:
-        for arm, runs in (("theirs", ["base"]), ("floor", list("abcde")), ("ours", ["default", "padded"])):
+        for arm, runs in (("theirs", ["base"]), ("floor", list(PERTURBATIONS)), ("ours", ["default", "padded"])):
             for run in runs:
                 progress.note(arm, run, {"event": "run"})
                 for step in range(2):
@@ -26,7 +27,7 @@ def test_a_whole_run_is_shown_to_its_end(monkeypatch, capsys, terminal):
     if terminal == "0":
         assert said.err.splitlines() == [
             "theirs: base",
-            *(f"floor: {run}" for run in "abcde"),
+            *(f"floor: {run}" for run in PERTURBATIONS),
             "ours: default",
             "ours: padded",
         ]
@@ -37,8 +38,9 @@ def test_the_estimate_counts_steps_and_arms_that_have_not_begun(monkeypatch):
     with Progress(SPEC, packing="never") as progress:
         progress.note("theirs", "base", {"event": "run"})
         progress.note("theirs", "base", {"event": "step", "seconds": 3.0})
-        # 1 + 5 + 1 runs of 2 steps, one taken; two arms still have to import
-        assert progress._left() == f"about {13 * 3 + 2 * 6} s left"
+        # theirs, every perturbation of it, and ours, 2 steps each, one taken; two arms still have to import
+        steps = 2 * (1 + len(PERTURBATIONS) + 1) - 1
+        assert progress._left() == f"about {steps * 3 + 2 * 6} s left"
 
 
 def test_arms_that_are_not_expected_do_no_harm(monkeypatch):
