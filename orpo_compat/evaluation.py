@@ -9,10 +9,13 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from transformers.trainer_pt_utils import find_batch_size
 
 from orpo_compat.construction import text_tokenizer
 from orpo_compat.generation import write_samples
+from orpo_compat.guard import without_pairs
 
 if TYPE_CHECKING:
     from torch.utils.data import DataLoader
@@ -53,13 +56,29 @@ class EvaluationHooks(_Base):
             zero throughout, shape ``(B,)``. The last two are None with ``prediction_loss_only``.
         """
         inputs = self._prepare_inputs(inputs)
+        pairs = int(find_batch_size(inputs) or 0)
+        seen_first = self._num_seen_first(pairs)
+        if 0 < seen_first < pairs:
+            inputs = without_pairs(inputs, torch.arange(pairs) < seen_first)
         with torch.no_grad(), self.wide_context(model):
             loss, outputs = self.loss_and_outputs(model, inputs, "eval")
-        self.store_metrics(outputs, train_eval="eval")
+        if seen_first:
+            self.store_metrics(outputs, train_eval="eval")
+        else:
+            self._means["eval"].record(outputs, 0.0)
         if prediction_loss_only or "chosen_rewards" not in outputs:
             return loss.detach(), None, None
         rewards = torch.stack((outputs["chosen_rewards"], outputs["rejected_rewards"]), dim=-1)
+        # Every rank hands in as many rows; those of repeats are cut off where they are gathered.
+        rewards = F.pad(rewards, (0, 0, 0, pairs - len(rewards)))
         return loss.detach(), rewards, rewards.new_zeros(len(rewards))
+
+    def _num_seen_first(self, pairs: int) -> int:
+        """Count the pairs of a rank's batch that are not there again only to fill the ranks' last batches."""
+        state = self.accelerator.gradient_state
+        if self.args.world_size == 1 or not state.end_of_dataloader or state.remainder <= 0:
+            return pairs
+        return min(max(int(state.remainder) - self.args.process_index * pairs, 0), pairs)
 
     def generate_from_model(self, model: nn.Module, batch: Mapping[str, Any]) -> list[str]:
         """Sample one continuation per prompt of a batch, up to ``max_length`` tokens, decoded with its prompt."""

@@ -3,8 +3,8 @@
 python -m torch.distributed.run --nproc-per-node 2 -m tests.orpo_compat.distributed_run ARM FOLDER '{"settings": 1}'
 
 Besides ORPOConfig's arguments the settings may hold: `rows` (how many, or which), `long` (which of them get a prompt
-beyond any max_length), `evaluate`, `count`, `model` (LlamaConfig overrides), `lora`, `sharded` (FSDP on CPUs, see
-`choose_fsdp`), `broken` (a token whose embedding is NaN), `resume`, `die` ([rank, step, how]) and `save`.
+beyond any max_length), `evaluate` (on how many rows), `count`, `model` (LlamaConfig overrides), `lora`, `sharded` (FSDP
+on CPUs, see `choose_fsdp`), `broken` (a token whose embedding is NaN), `resume`, `die` ([rank, step, how]) and `save`.
 """
 
 from __future__ import annotations
@@ -107,7 +107,8 @@ def build(arm: str, folder: Path, settings: dict[str, Any]) -> tuple[Any, runs.R
     if (broken := settings.pop("broken", None)) is not None:
         with torch.no_grad():
             model.get_input_embeddings().weight[tokenizer(broken)["input_ids"][-1]] = torch.nan
-    extra: dict[str, Any] = {"eval_dataset": data} if settings.pop("evaluate", False) else {}
+    evaluated = settings.pop("evaluate", 0)
+    extra: dict[str, Any] = {"eval_dataset": data.select(range(evaluated))} if evaluated else {}
     if settings.pop("lora", False):
         from peft import LoraConfig
 

@@ -20,7 +20,7 @@ CASES: dict[str, dict[str, Any]] = {
     "tied": {"model": {"tie_word_embeddings": True}},
     "lora": {"lora": True},
     "accumulated": {"gradient_accumulation_steps": 2},
-    "evaluated": {"evaluate": True, "eval_strategy": "steps", "eval_steps": 1},
+    "evaluated": {"evaluate": 8, "eval_strategy": "steps", "eval_steps": 1},
 }
 
 

@@ -16,7 +16,7 @@ ONE = {**COMMON, "per_device_train_batch_size": 4}
 # Rank 1 gets rows 2, 3, 6 and 7 of eight, so all of its rows are beyond max_length, and it makes other passes.
 LONG = {"long": [2, 3, 6, 7], "max_length": 48, "tokens_per_pass": 64}
 UNEVEN = {"rows": 7, "max_steps": -1, "num_train_epochs": 1}
-EVALUATED = {"evaluate": True, "eval_strategy": "steps", "eval_steps": 2, "generate_during_eval": True}
+EVALUATED = {"evaluate": 8, "eval_strategy": "steps", "eval_steps": 2, "generate_during_eval": True}
 SAVED = {"max_steps": 4, "save_strategy": "steps", "save_steps": 2}
 BROKEN = {"nan_policy": "skip", "rows": [0, 1, 2, 3]}
 
@@ -27,6 +27,9 @@ PLANS = {
     "two long": Planned(2, {**COMMON, **LONG}),
     "one uneven": Planned(1, {**ONE, **UNEVEN}),
     "two uneven": Planned(2, {**COMMON, **UNEVEN, "accelerator_config": {"even_batches": False}}),
+    # Of the last batches rank 0 holds one pair and a repeat, rank 1 repeats only.
+    "one odd": Planned(1, {**ONE, **EVALUATED, "evaluate": 5, "per_device_eval_batch_size": 4}),
+    "two odd": Planned(2, {**COMMON, **EVALUATED, "evaluate": 5, "per_device_eval_batch_size": 2}),
     "two saved": Planned(2, {**COMMON, **SAVED}),
     "one saved": Planned(1, {**ONE, **SAVED}),
 }
@@ -58,12 +61,13 @@ def test_an_uneven_last_batch_weighs_what_it_holds(runs: dict[str, Done]) -> Non
     assert_same_course(runs["one uneven"], runs["two uneven"])
 
 
-def test_evaluation_on_two_processes_equals_one(runs: dict[str, Done]) -> None:
-    one, two = (next(log for log in runs[name].logs if "eval_loss" in log) for name in ("one", "two"))
-    names = {name for name in one if name.startswith("eval_") and "per_second" not in name and "time" not in name}
-    assert len(names) > 10
+@pytest.mark.parametrize("names", [("one", "two"), ("one odd", "two odd")])
+def test_evaluation_on_two_processes_equals_one(runs: dict[str, Done], names: tuple[str, str]) -> None:
+    one, two = (next(log for log in runs[name].logs if "eval_loss" in log) for name in names)
+    means = {name for name in one if name.startswith("eval_") and "per_second" not in name and "time" not in name}
+    assert len(means) > 10
     # A batch's loss is its own mean, so that of the whole set depends on the split, as in TRL; pair means do not.
-    for name in names - {"eval_loss", "eval_nll_loss", "eval_logits/chosen", "eval_logits/rejected"}:
+    for name in means - {"eval_loss", "eval_nll_loss", "eval_logits/chosen", "eval_logits/rejected"}:
         assert two[name] == pytest.approx(one[name], rel=2e-5, abs=2e-6), name
 
 
@@ -125,7 +129,12 @@ def test_pairs_that_are_not_finite_on_one_rank_are_left_out_by_all_in_step(broke
 @pytest.mark.parametrize("rows", [8, pytest.param(7, marks=pytest.mark.slow)])
 def test_two_processes_under_the_micro_batch_mean_equal_trl_s_two(rows: int, tmp_path: Path) -> None:
     pytest.importorskip("trl.experimental.orpo")
-    settings = {"max_steps": 2, "rows": rows, "evaluate": rows == 8, "eval_strategy": "steps" if rows == 8 else "no"}
+    settings = {
+        "max_steps": 2,
+        "rows": rows,
+        "evaluate": 8 * (rows == 8),
+        "eval_strategy": "steps" if rows == 8 else "no",
+    }
     theirs, ours = (
         launch(torchrun(2), tmp_path / arm, {**settings, "eval_steps": 1}, arm) for arm in ("theirs", "ours")
     )

@@ -64,7 +64,7 @@ CASES: dict[str, dict[str, Any]] = {
     "lora": {"lora": True},
     "lora tied": {**TIED, "lora": True},
     "accumulated": {"gradient_accumulation_steps": 2},
-    "evaluated": {"evaluate": True, "eval_strategy": "steps", "eval_steps": 1, "generate_during_eval": True},
+    "evaluated": {"evaluate": 8, "eval_strategy": "steps", "eval_steps": 1, "generate_during_eval": True},
     "skipping": {"nan_policy": "skip", "broken": ":", "rows": [0, 1, 2, 3]},
 }
 
