@@ -56,7 +56,7 @@ class EvaluationHooks(_Base):
             zero throughout, shape ``(B,)``. The last two are None with ``prediction_loss_only``.
         """
         inputs = self._prepare_inputs(inputs)
-        pairs = int(find_batch_size(inputs) or 0)
+        pairs = int(find_batch_size(inputs) or 0)  # type: ignore[no-untyped-call]  # transformers leaves it untyped
         seen_first = self._num_seen_first(pairs)
         if 0 < seen_first < pairs:
             inputs = without_pairs(inputs, torch.arange(pairs) < seen_first)
@@ -78,7 +78,8 @@ class EvaluationHooks(_Base):
         state = self.accelerator.gradient_state
         if self.args.world_size == 1 or not state.end_of_dataloader or state.remainder <= 0:
             return pairs
-        return min(max(int(state.remainder) - self.args.process_index * pairs, 0), pairs)
+        first: int = state.remainder - self.args.process_index * pairs
+        return min(max(first, 0), pairs)
 
     def generate_from_model(self, model: nn.Module, batch: Mapping[str, Any]) -> list[str]:
         """Sample one continuation per prompt of a batch, up to ``max_length`` tokens, decoded with its prompt."""
