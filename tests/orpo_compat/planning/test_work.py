@@ -16,6 +16,7 @@ from datasets import Dataset
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import TrainerCallback
 
+import orpo_compat.pair_attention  # noqa: F401  # registers the operator counted below
 from orpo_compat.packing import read_lengths
 from orpo_compat.planning.lengths import PairShape
 from orpo_compat.planning.shapes import ModelShape, shape_from_config
@@ -40,8 +41,17 @@ def addmm_flops(_: Any, left: Any, right: Any, *__: Any, **___: Any) -> int:
     return 2 * left[0] * left[1] * right[1]
 
 
+def pair_flops(query: Any, _key: Any, _value: Any, numbers: list[int], *_: Any, **__: Any) -> int:
+    """The operator's kernels are hidden from the counter in the forward pass; in the backward pass they are not."""
+    _, heads, _, size = query
+    pairs = [numbers[i : i + 4] for i in range(0, len(numbers), 4)]
+    scores = sum((shared + chosen) ** 2 + rejected * (shared + rejected) for _, shared, chosen, rejected in pairs)
+    return 4 * heads * size * scores
+
+
 # What the counter of this release does not know: the CPU's attention kernel, and products added in place.
 UNCOUNTED = {
+    torch.ops.orpo_compat.pair_attention: pair_flops,
     torch.ops.aten.addmm_: addmm_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu: forward_flops,
     torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward: backward_flops,
