@@ -73,6 +73,7 @@ def _score(
     name: str, pairs: list[Pair], options: dict[str, Any], *, template: str | None, chat: bool
 ) -> tuple[list[PairScore], Summary]:
     from orpo_compat import models
+    from orpo_compat.cli.log_filter import ToldInWords
     from orpo_compat.cli.train import quiet
     from orpo_compat.scoring import score_pairs
 
@@ -80,7 +81,8 @@ def _score(
     err().print(f"scoring {len(pairs)} pairs with {name} ...", style="dim", markup=False)
     model, tokenizer = models.load(name, {})
     models.give_template(tokenizer, template, needed=chat)
-    return score_pairs(model, tokenizer, pairs, **options)
+    with ToldInWords(("Token indices sequence length is longer",)):
+        return score_pairs(model, tokenizer, pairs, **options)
 
 
 def _write_rows(path: Path, results: dict[str, tuple[list[PairScore], Summary]]) -> None:

@@ -110,13 +110,15 @@ def _prompts(given: list[str] | None, data: str | None, rows: int, chat: bool) -
 def _answers(name: str, prompts: list[Turns], options: dict[str, Any], template: str | None) -> list[str]:
     from orpo_compat import models
     from orpo_compat.answering import answers
+    from orpo_compat.cli.log_filter import ToldInWords
     from orpo_compat.cli.train import quiet
 
     quiet()
     err().print(f"generating with {name} ...", style="dim", markup=False)
     model, tokenizer = models.load(name, {})
     models.give_template(tokenizer, template, needed=not all(isinstance(prompt, str) for prompt in prompts))
-    return list(answers(model, tokenizer, prompts, **options))
+    with ToldInWords(("Token indices sequence length is longer",)):
+        return list(answers(model, tokenizer, prompts, **options))
 
 
 def _show(prompts: list[Turns], results: dict[str, list[str]], *, as_json: bool) -> None:

@@ -24,7 +24,11 @@ class ToldInWords(logging.Filter):
         """False for those lines."""
         return not str(record.msg).startswith(self.beginnings)
 
-    def apply(self) -> None:
-        """Hold them back from now on, in this process."""
+    def __enter__(self) -> None:
+        """Hold them back within this block."""
         for name in _LOGGERS:
             logging.getLogger(name).addFilter(self)
+
+    def __exit__(self, *exception: object) -> None:
+        for name in _LOGGERS:
+            logging.getLogger(name).removeFilter(self)

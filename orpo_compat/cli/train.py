@@ -166,9 +166,13 @@ def train(**options: Any) -> None:
         console = err()
         if os.environ.get("RANK", "0") == "0":
             console.print("loading torch and transformers ...", style="dim")
+        from orpo_compat.cli.log_filter import ToldInWords
         from orpo_compat.cli.train_run import run
 
-        raise typer.Exit(int(run(request, console)))
+        chosen = "learning_rate" in request.config
+        told = ("bfloat16 does not pay", "Token indices sequence length is longer", "orpo-compat read")
+        with ToldInWords(told if chosen else (*told, "learning_rate is")):
+            raise typer.Exit(int(run(request, console)))
 
 
 def quiet() -> None:
@@ -181,9 +185,6 @@ def quiet() -> None:
     import datasets
     import transformers
 
-    from orpo_compat.cli.log_filter import ToldInWords
-
-    ToldInWords(("bfloat16 does not pay", "Token indices sequence length is longer")).apply()
     datasets.disable_progress_bars()
     transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 

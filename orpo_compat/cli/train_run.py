@@ -19,7 +19,6 @@ from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.explained import explained_settings
 from orpo_compat.cli.interrupting import StopOnInterrupt
 from orpo_compat.cli.live import RunView
-from orpo_compat.cli.log_filter import ToldInWords
 from orpo_compat.cli.trackers import trackers
 from orpo_compat.cli.train_data import Gathered, gather
 from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
@@ -72,8 +71,6 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
         OrpoCompatError: the request cannot be carried out; nothing was trained.
     """
     request.settings.required()
-    given = "learning_rate" in request.config
-    ToldInWords(("orpo-compat read", *(() if given else ("learning_rate is",)))).apply()
     this = Run(request, Path(request.settings.output), console, main=int(os.environ.get("RANK", "0")) == 0)
     checkpoint = _prepare_folder(this)
     begun = time.monotonic()
@@ -89,7 +86,14 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
     this.note(status="running", **facts, timings={"load_s": round(time.monotonic() - begun, 3)})
     if this.main:
         trained = _weights(facts["weights"])
-        words.tell_plan(console, trainer, pairs=len(data.train), updates=updates, weights=trained, rate_given=given)
+        words.tell_plan(
+            console,
+            trainer,
+            pairs=len(data.train),
+            updates=updates,
+            weights=trained,
+            rate_given="learning_rate" in request.config,
+        )
     trainer.add_callback(RunRecorder(this.folder, keep_until=_step_of(checkpoint)))
     return _train(this, trainer, watchers, checkpoint)
 
