@@ -18,7 +18,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	$(BIN)/python -m pytest -m "$(SLOW)" -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -q -n 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -q
