@@ -155,6 +155,9 @@ def run_rank(arm: str, folder: Path, settings: dict[str, Any]) -> None:
 def main() -> None:
     arm, folder, settings = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
     run_rank(arm, folder, settings)
+    if torch.distributed.is_initialized():
+        # Left to the interpreter's end, gloo's threads now and then abort a process whose work is done.
+        torch.distributed.destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from tests.orpo_compat.launching import LAUNCH
 FILES = sorted(LAUNCH.glob("*.yaml"))
 ENGINES = {
     "ddp.yaml": "MULTI_GPU",
-    "ddp_cpu.yaml": "MULTI_CPU",
+    "ddp_cpu.yaml": "MULTI_GPU",
     "fsdp1.yaml": "FSDP",
     "fsdp2.yaml": "FSDP",
     "zero2.yaml": "DEEPSPEED",

@@ -21,7 +21,7 @@ def test_advice_is_only_given_for_names_that_are_no_fields(name: str) -> None:
     assert name not in FIELDS
 
 
-@pytest.mark.parametrize("advice", {text for text in ADVICE.values() if text.startswith("write ")})
+@pytest.mark.parametrize("advice", sorted({text for text in ADVICE.values() if text.startswith("write ")}))
 def test_advice_names_arguments_that_exist(advice: str) -> None:
     assert re.findall(r"write (\w+)", advice)[0] in FIELDS
 

@@ -144,7 +144,11 @@ def test_an_unbalanced_quote_in_a_tsv_is_taken_literally(tmp_path: Path) -> None
             ["line 3", "0xe9", "--encoding cp1252"],
         ),
         ("twins.csv", b"prompt,chosen,chosen,rejected\na,b,c,d\n", ["'chosen' more than once", "columns 2 and 3"]),
-        ("cut.csv.gz", gzip.compress(b"prompt,chosen,rejected\na,b,c\n")[:-9], ["damaged", "download it again"]),
+        (
+            "cut.csv.gz",
+            gzip.compress(b"prompt,chosen,rejected\na,b,c\n", mtime=0)[:-9],
+            ["damaged", "download it again"],
+        ),
         ("empty.csv", b"", ["empty"]),
         ("header.csv", b"prompt,chosen,rejected\n", ["no rows"]),
         ("broken.json", b'[{"prompt": "a"}\n{"prompt": "b"}]', ["line 2, column 1", "json.tool"]),
