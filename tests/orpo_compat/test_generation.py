@@ -176,7 +176,10 @@ def test_a_wandb_run_gets_the_table_offline(
     )
 
 
-def test_a_tensorboard_file_gets_the_table(tmp_path: Path, tokenizer: Any, pairs: Any) -> None:
+def test_a_tensorboard_file_gets_the_table(
+    tmp_path: Path, tokenizer: Any, pairs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TENSORBOARD_LOGGING_DIR", raising=False)
     events = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     build(tmp_path, tokenizer, pairs, settings={"report_to": "tensorboard"}).train()
     (folder,) = (tmp_path / "runs").iterdir()
