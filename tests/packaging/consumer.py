@@ -21,7 +21,7 @@ class Logged(ORPOTrainer):
 
 def trained(name: str, rows: list[dict[str, str]]) -> float:
     """Train and return the last loss; 0 if the model cannot be had."""
-    from datasets import Dataset
+    from datasets import Dataset  # type: ignore[import-untyped]  # ships no types
 
     tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(name)
     config = ORPOConfig(output_dir="out", beta=0.1, max_length=512)
