@@ -21,7 +21,7 @@ test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -q -n 2 --dist loadfile
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest -m slow -q
+	$(BIN)/python -m pytest -m slow -q $(AGAIN)
 
 # The oldest and the newest stack, minutes each the first time; WRITE= leaves docs/support.md alone.
 WRITE ?= --write docs/support.md
