@@ -18,7 +18,7 @@ demo: $(READY)
 	$(BIN)/python examples/demo.py
 
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -q -n 2 --dist loadfile
+	$(BIN)/python -m pytest -m "$(SLOW)" -q
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -q $(AGAIN)
