@@ -14,7 +14,7 @@ from codemods.options import Direction, Options
 from codemods.placement import Unplaceable, placed
 from codemods.rules import Phase, all_rules
 from codemods.survey import surveyed
-from codemods.syntax import Syntax, ast_accepts, libcst_accepts, parsed
+from codemods.syntax import Syntax, ast_accepts, compiles, libcst_accepts, parsed
 
 
 @dataclass(frozen=True)
@@ -60,9 +60,11 @@ def _place(context: Context) -> None:
 
 
 def _accepted(syntax: Syntax, result: bytes) -> bool:
-    """Whether the result parses wherever the source did."""
+    """Whether the result parses, and compiles, wherever the source did."""
     try:
         text = decoded(result).text
     except UnreadableSource:
         return False
-    return libcst_accepts(text) and (not syntax.ast_reads_it or ast_accepts(text))
+    if not libcst_accepts(text) or (syntax.ast_reads_it and not ast_accepts(text)):
+        return False
+    return compiles(text) or not compiles(syntax.source.text)

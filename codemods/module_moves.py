@@ -6,8 +6,7 @@ the name, and otherwise stays with ours right after it.
 
 from __future__ import annotations
 
-import libcst as cst
-
+from codemods.class_bodies import always_before
 from codemods.context import Context
 from codemods.module_reports import StayReports
 from codemods.module_uses import RULE_CODE, ModuleUses, Moved
@@ -75,15 +74,8 @@ class ModuleMove:
         return any(not any(self._precedes(origin, one.reference) for origin in bringing) for one in self.uses.moved)
 
     def _precedes(self, origin: Origin, reference: Reference) -> bool:
-        """Whether the import always runs before the reference: it stands before it, in a block around it."""
-        syntax = self.context.syntax
-        line = syntax.parents[origin.fact.node]
-        block = syntax.parents[line]
-        inside = isinstance(block, cst.Module)
-        if isinstance(block, cst.IndentedBlock):
-            start, end = syntax.span(block)
-            inside = start <= reference.start < end
-        return inside and origin.binding.start < reference.start
+        """Whether the import always runs before the reference."""
+        return always_before(self.context.syntax, origin.fact.node, reference.start)
 
     def _rewrite(self, one: Moved, root: str) -> None:
         """Replace what leads to the class by ``root``."""

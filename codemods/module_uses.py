@@ -14,6 +14,7 @@ import libcst as cst
 from codemods.context import Context, callee, literal
 from codemods.facts import StringFact
 from codemods.references import Group, Reference
+from codemods.scopes import Kind
 
 RULE_CODE = "OC002"
 _NAMESPACE = re.compile(r"\b(?:globals|locals|vars)\s*\(|sys\.modules\[__name__\]")
@@ -38,11 +39,15 @@ class ModuleUses:
 
     def __post_init__(self) -> None:
         for reference in self.group.references:
-            found = self._moved(reference)
+            found = self._moved(reference) if self._is_settled(reference) else None
             if found is not None and not self.context.silenced(reference.start, RULE_CODE):
                 self.moved.append(found)
             else:
                 self.stays.append(reference)
+
+    def _is_settled(self, reference: Reference) -> bool:
+        """Whether the reference can only find this name, or the group is the class's own, where obstacles are told."""
+        return reference not in self.group.doubtful or self.group.home.kind is Kind.CLASS
 
     def _moved(self, reference: Reference) -> Moved | None:
         if self._is_plain_getattr(reference):

@@ -70,12 +70,11 @@ def _declared_global(uses: ModuleUses) -> Obstacle | None:
 
 
 def _in_class_too(uses: ModuleUses) -> Obstacle | None:
-    """A class body binds the name as well as what encloses it: which of the two a use finds is decided as it runs."""
-    home, name = uses.group.home, uses.group.name
-    if home.kind is not Kind.CLASS or home.parent is None or home.parent.resolve(name) is None:
+    """A use in a class body may find the class's name or the module's: which of the two is decided as it runs."""
+    if uses.group.home.kind is not Kind.CLASS or not uses.group.doubtful:
         return None
-    where = uses.group.origins[0].binding.start
-    return Obstacle("OC106", where, f"{name!r} is imported in the class and outside it", "Import it once.")
+    where, name = uses.group.origins[0].binding.start, uses.group.name
+    return Obstacle("OC106", where, f"{name!r} is bound in the class and outside it", "Import it once.")
 
 
 def _probed(uses: ModuleUses) -> Obstacle | None:
@@ -127,8 +126,7 @@ def _taken(uses: ModuleUses) -> Obstacle | None:
     for scope in (uses.group.home, *(one.reference.scope for one in uses.moved)):
         home = scope.resolve(target)
         for binding in home.bindings[target] if home is not None else ():
-            path = names.imported(binding)
-            if path is None or path.partition(".")[0] != target:
+            if names.imported(binding) != target:
                 where = uses.context.syntax.span(binding.node)[0]
                 advice = (
                     f"Rename it, or import the classes by name: from {uses.context.move.target} import ORPOTrainer."

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import libcst as cst
 
 from codemods.catalog import Move
+from codemods.class_bodies import second_home
 from codemods.facts import ImportFact, StringFact, Survey
 from codemods.scopes import Binding, Scope
 from codemods.syntax import FromImport, dotted
@@ -76,6 +77,8 @@ class Group:
     origins: list[Origin] = field(default_factory=list)
     foreign: list[Binding] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
+    doubtful: list[Reference] = field(default_factory=list)
+    """References, of a class body, that may find this name or that of another scope: it is settled as they run."""
 
     @property
     def paths(self) -> frozenset[str]:
@@ -118,13 +121,21 @@ class Names:
         if path is None:
             return set()
         root, _, rest = path.partition(".")
-        home = scope.resolve(root, self.syntax.span(node)[0])
-        if home is None:
-            return set()
         start = self.syntax.span(node)[0]
-        bindings = [one for one in home.bindings[root] if not self._is_none(one) and not self._opens(one, start)]
+        homes = self._homes(scope, root, start)
+        bindings = [
+            one
+            for home in homes
+            for one in home.bindings[root]
+            if not self._is_none(one) and not self._opens(one, start)
+        ]
         found = [self.imported(binding) for binding in bindings]
         return {f"{one}.{rest}" if one is not None and rest else one for one in found}
+
+    def _homes(self, scope: Scope, name: str, start: int) -> list[Scope]:
+        """The scopes whose binding the load may find, the likely one first."""
+        found = (scope.resolve(name, start), second_home(self.syntax, scope, name, start))
+        return [one for one in found if one is not None]
 
     def _opens(self, binding: Binding, start: int) -> bool:
         """Whether the binding is a class in whose head the offset lies: ``class A(A)`` reads the A before it."""
@@ -160,9 +171,11 @@ class Names:
                     groups[scope, name] = group
         interesting = {name for _, name in groups}
         for reference in self._references(interesting):
-            home = reference.scope.resolve(reference.name, reference.start)
-            if home is not None and (home, reference.name) in groups:
-                groups[home, reference.name].references.append(reference)
+            homes = self._homes(reference.scope, reference.name, reference.start)
+            for group in (groups[home, reference.name] for home in homes if (home, reference.name) in groups):
+                group.references.append(reference)
+                if len(homes) > 1:
+                    group.doubtful.append(reference)
         return list(groups.values())
 
     def _group(self, name: str, scope: Scope, bindings: Sequence[Binding]) -> Group:

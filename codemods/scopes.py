@@ -110,13 +110,15 @@ class Scope:
     def resolve(self, name: str, start: int | None = None) -> Scope | None:
         """The scope whose binding a load of ``name`` at offset ``start`` in this scope sees; None if no one binds it.
 
-        In a class body a name that is bound only further down is still the enclosing one.
+        In a class body a name that is bound only further down is still the module's, whatever functions are between.
         """
         if name in self.outer:
             home = self.outer[name]
             return home if home.bindings.get(name) else None
         if self._binds(name, start):
             return self
+        if self.kind is Kind.CLASS and self.bindings.get(name):
+            return self.module if self.module.bindings.get(name) else None
         inside_types = self.kind is Kind.TYPE
         scope = self.parent
         while scope is not None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -120,8 +121,19 @@ def _as_span(found: object) -> Span:
 
 def ast_accepts(text: str) -> bool:
     """Whether the running Python can parse it."""
+    return _goes_through(lambda: ast.parse(text))
+
+
+def compiles(text: str) -> bool:
+    """Whether it obeys what parsing does not check, such as that ``global`` comes before the name is used."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return _goes_through(lambda: compile(text, "<text>", "exec", dont_inherit=True))
+
+
+def _goes_through(step: Callable[[], object]) -> bool:
     try:
-        ast.parse(text)
+        step()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
     return True

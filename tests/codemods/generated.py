@@ -92,8 +92,7 @@ def _statement(draw: st.DrawFn) -> str:
     core = draw(st.one_of(_names_import(), _module_import(), _from_module(), st.sampled_from(_FIXED)))
     comment = draw(st.sampled_from(["", "  # noqa: E402", "  # why"]))
     compound = "\n    " in core and "(\n" not in core
-    # Known gap: imports in a class body beside those of the module may move on the second run only.
-    shape = draw(st.sampled_from(["plain", "if", "def", "try"] + ([] if compound else ["chain"])))
+    shape = draw(st.sampled_from(["plain", "if", "def", "try"] + ([] if compound else ["class", "chain"])))
     lines = core.split("\n")
     if shape == "chain" and "(" not in lines[0] and "\\" not in core:
         return "; ".join(line for line in lines if line) + comment + "\n"
@@ -102,6 +101,8 @@ def _statement(draw: st.DrawFn) -> str:
         return "if True:\n" + _indented(lines)
     if shape == "def":
         return "def f():\n" + _indented(lines) + "    return vN\nvN = f()\n"
+    if shape == "class":
+        return "class C:\n" + _indented(lines) + "vN = C.vN\n"
     if shape == "try":
         return "try:\n" + _indented(lines) + "except ImportError:\n    pass\n"
     return "\n".join(lines) + "\n"
