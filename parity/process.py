@@ -20,7 +20,7 @@ from typing import Any
 
 from parity.errors import ArmFailed
 
-DRIVER = Path(__file__).with_name("arm.py")
+DRIVER = Path(__file__).with_name("arm")
 
 _LEAKS = ("PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONINSPECT", "PYTHONWARNINGS", "VIRTUAL_ENV")
 _OURS = (

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from parity.process import DRIVER
+
 ROOT = Path(__file__).parents[2]
 # What the console script does, without depending on where it was installed.
 MAIN = (
@@ -155,6 +157,6 @@ def _arms_under(folder: Path) -> list[str]:
             command = path.read_bytes().decode("utf-8", "replace")
         except OSError:
             continue
-        if "arm.py" in command and str(folder) in command:
+        if str(DRIVER) in command and str(folder) in command:
             found.append(command)
     return found

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parity.arm import spell
+from parity.arm.events import spell
 from parity.errors import TraceDamaged
 from parity.trace import read_arm, read_events, read_trace, unspell
 from tests.parity.traces import first, write_trace

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 
-from parity.arm import file_digest, spell
+from parity.arm.digests import file_digest
+from parity.arm.events import spell
 from parity.trace import Trace, read_trace
 
 Event = dict[str, Any]
@@ -100,7 +101,7 @@ def write_trace(
             tensors(event["step"], content)
         event["file"] = f"step-{event['step']:05d}.safetensors"
         save_file(content, folder / event["file"])
-        event["file_digest"] = file_digest(str(folder / event["file"]))
+        event["file_digest"] = file_digest(folder / event["file"])
     lines = [json.dumps(spell({**event, "n": number}), allow_nan=False) for number, event in enumerate(events)]
     (folder / "events.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return read_trace(folder)
