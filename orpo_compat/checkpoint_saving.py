@@ -1,7 +1,8 @@
 """Saving and resuming so that long work survives: the trainer's part, on any engine and any number of processes.
 
 Every rank writes where it always does, but under a stage that the ranks leave together, when all of them have written.
-Old checkpoints are deleted after that. Mixed into the trainer; what a whole checkpoint is, ``checkpoints`` decides.
+Old checkpoints are deleted after that. A model saved by itself gets into its folder at a stroke, too. Mixed into the
+trainer; what a whole checkpoint is, ``checkpoints`` decides, and how a model moves in, ``model_folder``.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from orpo_compat.checkpoints import STAGE, clear_stage, newest_whole, publish, require_whole
 from orpo_compat.errors import RunError
+from orpo_compat.model_folder import MODEL, written_whole
 
 _SIGNS = ("writing file", "file write", "inline_container", "ioerror", "os error", "no space")
 
@@ -27,7 +29,7 @@ else:
 
 
 class WholeCheckpoints(_Base):
-    """``train(resume_from_checkpoint=...)``, ``_save_checkpoint`` and what they call."""
+    """``train(resume_from_checkpoint=...)``, ``_save_checkpoint``, ``_save`` and what they call."""
 
     _staging = False
     _to_push: list[str]
@@ -86,6 +88,24 @@ class WholeCheckpoints(_Base):
             self._push_from_checkpoint(str(final))
         self._delete_old(run)
 
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Any] | None = None) -> None:
+        """Save the model so that its folder never holds part of it under a whole one's names.
+
+        Raises:
+            RunError: it could not be written (a full disk); the folder is as it was.
+        """
+        folder = Path(output_dir or str(self.args.output_dir))
+        if self._staging or not self.args.should_save:
+            return super()._save(str(folder), state_dict)
+        try:
+            with written_whole(folder) as staged:
+                super()._save(str(staged), state_dict)
+        except Exception as error:
+            failed = _failed_write(error)
+            if failed is None or (folder / STAGE / MODEL).exists():  # the latter: while it was moved in
+                raise
+            raise RunError(_model_not_written(folder, failed)) from error
+
     def _name_best(self, staged: Path, final: Path) -> None:
         """Let the state name the best checkpoint by where it will be."""
         if self.state.best_model_checkpoint == str(staged):
@@ -134,9 +154,20 @@ def _failed_write(error: BaseException) -> BaseException | None:
 def _not_written(final: Path, run: Path, failed: BaseException, free: int) -> str:
     whole = newest_whole(run, warn=False)
     kept = f"{whole.name} is whole" if whole is not None else "no earlier checkpoint exists"
-    reason = (str(failed) or type(failed).__name__).splitlines()[0]
     return (
-        f"{final} could not be written: {reason} ({free / 1e6:.1f} MB were free). Nothing of it was kept; {kept}.\n"
+        f"{final} could not be written: {_reason(failed)} ({free / 1e6:.1f} MB were free). "
+        f"Nothing of it was kept; {kept}.\n"
         "  Next: make room (or lower save_total_limit), then train(resume_from_checkpoint=True), "
         "or `orpo-compat train ... --resume`."
     )
+
+
+def _model_not_written(folder: Path, failed: BaseException) -> str:
+    return (
+        f"{folder}: the model could not be written: {_reason(failed)}. The folder is as it was before.\n"
+        "  Next: make room, then save_model() again, or resume from the last checkpoint."
+    )
+
+
+def _reason(failed: BaseException) -> str:
+    return (str(failed) or type(failed).__name__).splitlines()[0]

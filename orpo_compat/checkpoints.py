@@ -125,17 +125,18 @@ def publish(staged: Path, final: Path) -> None:
     An older folder of that name is put aside before and removed after.
     """
     for path in [*staged.rglob("*"), staged]:
-        _to_disk(path)
+        to_disk(path)
     aside = staged.with_name(f"{staged.name}-replaced")
     shutil.rmtree(aside, ignore_errors=True)
     if final.exists():
         final.rename(aside)
     staged.rename(final)
-    _to_disk(final.parent)
+    to_disk(final.parent)
     shutil.rmtree(aside, ignore_errors=True)
 
 
-def _to_disk(path: Path) -> None:
+def to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
