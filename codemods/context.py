@@ -150,11 +150,22 @@ class Context:
 
 
 def literal(node: cst.CSTNode | None) -> str | None:
-    """The value of a plain string literal, None for anything else."""
-    if isinstance(node, (cst.SimpleString, cst.ConcatenatedString)):
-        value = node.evaluated_value
-        return value if isinstance(value, str) else None
-    return None
+    """The value of a string literal, f-strings that put nothing in included; None for anything else."""
+    if isinstance(node, cst.ConcatenatedString):
+        left, right = literal(node.left), literal(node.right)
+        return None if left is None or right is None else left + right
+    if isinstance(node, cst.FormattedString):
+        return _constant(node)
+    value = node.evaluated_value if isinstance(node, cst.SimpleString) else None
+    return value if isinstance(value, str) else None
+
+
+def _constant(node: cst.FormattedString) -> str | None:
+    """The value of an f-string without placeholders."""
+    texts = [part.value for part in node.parts if isinstance(part, cst.FormattedStringText)]
+    if len(texts) < len(node.parts) or "\\" in "".join(texts):
+        return None
+    return "".join(texts).replace("{{", "{").replace("}}", "}")
 
 
 def callee(call: cst.Call) -> str:

@@ -21,6 +21,7 @@ from codemods import git
 from codemods.errors import GitFailed
 from codemods.findings import Finding, Severity
 from codemods.ignored import NEVER, walk
+from codemods.spelling import json_spelt_out, spelt_out
 from codemods.writing import READ
 
 MAX_BYTES = 1 << 20
@@ -77,6 +78,9 @@ def is_telling(path: str, content: bytes) -> bool:
     """Whether the bytes hold a word that any rule, config or manifest check could act on."""
     # Two plain searches first: they run at memory speed, and "corporation" is rare in code.
     if (b"ORPO" in content or b"orpo" in content) and _ORPO.search(content):
+        return True
+    plain = json_spelt_out(content) if path.endswith(".ipynb") else spelt_out(content)
+    if plain is not content and _ORPO.search(plain):
         return True
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") and b"O\0R\0P\0O" in content:
         return True

@@ -16,6 +16,7 @@ from codemods.catalog import Move
 from codemods.class_bodies import second_home
 from codemods.facts import ImportFact, StringFact, Survey
 from codemods.scopes import Binding, Scope
+from codemods.spelling import identifier
 from codemods.syntax import FromImport, dotted
 
 _TYPE_NAME = re.compile(r"[^\W\d]\w*(?:\s*\.\s*[^\W\d]\w*)*")
@@ -222,7 +223,7 @@ class Names:
             steps = []
             for word in words:
                 start = offset + len(content[: match.start() + word.start()].encode())
-                steps.append(Step(word.group(), start, start + len(word.group().encode())))
+                steps.append(Step(identifier(word.group()), start, start + len(word.group().encode())))
             root, *rest = steps
             if root.name in names:
                 yield Reference(root.name, fact.scope, root.start, root.end, tuple(rest))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -20,6 +20,7 @@ from libcst.metadata.span_provider import SpanProvidingCodegenState, byte_length
 
 from codemods.decode import Decoded
 from codemods.errors import UnreadableSource
+from codemods.spelling import identifier
 
 Span = tuple[int, int]
 ImportStatement = cst.Import | cst.ImportFrom | cst.LazyImport | cst.LazyImportFrom
@@ -65,6 +66,8 @@ def parsed(source: Decoded) -> Syntax:
         raise UnreadableSource(f"it does not parse: {_first_line(error.message)}", error.raw_line) from None
     except (RecursionError, ValueError) as error:
         raise UnreadableSource(f"it does not parse: {_first_line(str(error))}") from None
+    if not source.text.isascii():
+        _spell_out(spans)
     if printed != source.text:
         spans = _carried_over(spans, printed.encode("utf-8"), source.utf8)
     return Syntax(source, tree, spans, {}, ast_accepts(source.text))
@@ -117,6 +120,13 @@ def _spans(tree: cst.Module) -> tuple[dict[cst.CSTNode, Span], str]:
 def _as_span(found: object) -> Span:
     assert isinstance(found, CodeSpan)
     return found.start, found.start + found.length
+
+
+def _spell_out(nodes: Iterable[cst.CSTNode]) -> None:
+    """Give names the value that Python gives them; what is written is read from the text, never from the tree."""
+    for node in nodes:
+        if isinstance(node, cst.Name):
+            object.__setattr__(node, "value", identifier(node.value))
 
 
 def ast_accepts(text: str) -> bool:

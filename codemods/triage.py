@@ -10,10 +10,11 @@ from __future__ import annotations
 import ast
 import re
 
-from codemods.catalog import CLASSES, Move
+from codemods.catalog import Move
 from codemods.errors import UnreadableSource
 from codemods.mentions import mentions
 from codemods.options import Options
+from codemods.spelling import spelt_out
 
 _ORPO = re.compile(rb"orpo", re.IGNORECASE)
 _TRL = re.compile(rb"(?<![A-Za-z0-9_])trl(?![A-Za-z0-9_])", re.IGNORECASE)
@@ -24,6 +25,8 @@ _WORD = re.compile(r"(?<![A-Za-z0-9_.])trl(?![A-Za-z0-9_])")
 
 def concerns(source: bytes, move: Move, options: Options) -> bool:
     """Whether the file has to be looked at, judged by its bytes alone."""
+    if not _ORPO.search(source) or not _TRL.search(source):
+        source = spelt_out(source)
     if not _ORPO.search(source):
         return _is_wide(source)
     if move.source_root == "trl":
@@ -54,7 +57,7 @@ def worth_parsing(text: str, utf8: bytes, move: Move) -> bool:
         if _leads_to_orpo(node, move):
             return True
         speaks_of_trl = speaks_of_trl or _WORD.search(_text(node)) is not None or _imports_from(node, move)
-        reads_orpo = reads_orpo or any(name in _name(node) for name in CLASSES)
+        reads_orpo = reads_orpo or "orpo" in _name(node).lower()
     return speaks_of_trl and reads_orpo
 
 

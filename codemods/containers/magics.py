@@ -12,6 +12,8 @@ import re
 import warnings
 from dataclasses import dataclass
 
+from codemods.spelling import spelt_out
+
 PYTHON_CELL_MAGICS = frozenset({"capture", "time", "timeit", "prun", "debug", "memit", "mprun", "lprun"})
 """Cell magics whose body is Python that runs in the notebook's own namespace."""
 
@@ -37,7 +39,8 @@ class Reading:
 
 def concerns_orpo(text: bytes) -> bool:
     """Whether a text says anything that a rule could act on; most do not, and need no parser."""
-    return b"trl" in text or b"orpo" in text.lower()
+    plain = spelt_out(text)
+    return b"trl" in plain or b"orpo" in plain.lower()
 
 
 def read_cell(text: bytes) -> Reading:

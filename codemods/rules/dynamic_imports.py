@@ -11,7 +11,9 @@ from collections.abc import Iterator
 import libcst as cst
 
 from codemods.catalog import CLASSES
+from codemods.computed_names import may_become_source, speaks_of_source
 from codemods.context import Context, callee, literal
+from codemods.mentions import mentions
 from codemods.rules import Example, Phase, Rule
 from codemods.syntax import dotted
 
@@ -24,6 +26,7 @@ RULE = Rule(
     phase=Phase.REPORT,
 )
 
+_EVALUATORS = {"exec", "eval", "find_spec", "run_module"}
 LOADERS = {"import_module", "__import__", "importorskip", "reload", "resolve_name", "import_string", "locate"}
 
 
@@ -49,6 +52,36 @@ def apply(context: Context) -> None:
             )
             _report_reads(context, call)
     _report_loaded(context)
+    _report_computed(context)
+
+
+def _report_computed(context: Context) -> None:
+    """Names that are put together as the program runs: nobody can tell what they come to."""
+    for fact in context.survey.strings:
+        if context.covered(*context.syntax.span(fact.node)) or fact.annotation or _is_spelt(context, fact.node):
+            continue
+        loaded = _is_loaded(context, fact.node) and speaks_of_source(context.move, fact.node)
+        if loaded or may_become_source(context.move, fact.node):
+            message = f"A name is put together here that may be TRL's ORPO: {_code(context, fact.node)}."
+            advice = f"Let ORPO come from {context.move.target}; nothing here can tell when it is meant."
+            context.report("OC102", fact.node, message, advice)
+
+
+def _is_spelt(context: Context, node: cst.CSTNode) -> bool:
+    """Whether the whole name is written in the string: that is told as any string that names ORPO."""
+    value = literal(node)
+    text = context.syntax.code(node) if value is None else value
+    return any(one.exact for one in mentions(text.encode("utf-8", "replace"), context.move.source_root))
+
+
+def _is_loaded(context: Context, node: cst.CSTNode) -> bool:
+    """Whether the string is part of what a call imports or evaluates, and not the whole of it."""
+    for parent, child in context.ancestors(node):
+        if isinstance(parent, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+            return False
+        if isinstance(parent, cst.Call) and callee(parent).rpartition(".")[2] in LOADERS | _EVALUATORS:
+            return isinstance(child, cst.Arg) and literal(child.value) is None
+    return False
 
 
 def _report_reads(context: Context, loaded: cst.BaseExpression) -> None:
@@ -92,7 +125,11 @@ def _result_reads_orpo(context: Context, call: cst.Call) -> bool:
         return parent.attr.value in CLASSES | {"trainer", "experimental"}
     if isinstance(parent, cst.Arg):
         outer = context.syntax.parents.get(parent)
-        return isinstance(outer, cst.Call) and any(literal(arg.value) in CLASSES for arg in outer.args)
+        if not isinstance(outer, cst.Call):
+            return False
+        names = [literal(arg.value) for arg in outer.args]
+        computed = callee(outer) == "getattr" and len(names) > 1 and names[1] is None
+        return computed or any(name in CLASSES for name in names)
     return any(True for _ in _reads(context, call))
 
 

@@ -20,10 +20,43 @@ from tests.codemods.checks import check_noop, check_refuses
         "import sys\nC = sys.modules['trl'].ORPOConfig\n",
         "import sys\nm = sys.modules['trl.trainer']\nC = m.ORPOConfig\n",
         "m = lazily('trl')\nC = m.ORPOConfig\n",
+        "import importlib\nm = importlib.import_module(f'trl.trainer.orpo_trainer')\n",
+        "import importlib\nC = getattr(importlib.import_module('trl'), 'orpo'.upper() + 'Trainer')\n",
     ],
 )
 def test_a_module_named_by_a_string_is_reported(source: str) -> None:
     check_refuses(source, "OC102")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "f'trl.trainer.{kind}_trainer'",
+        "'trl.trainer.' + kind",
+        "'trl.trainer.%s_trainer' % kind",
+        "'trl.trainer.{}_trainer'.format(kind)",
+        "f'trl.experimental.{kind}'",
+        "f'trl.{cls}'",
+        "f'from trl import {cls}'",
+        "'trl.' 'trainer.' f'{kind}_trainer'",
+    ],
+)
+def test_a_name_put_together_is_reported_wherever_it_stands(name: str) -> None:
+    check_refuses(f"kind, cls = 'orpo', 'x'\nname = {name}\n", "OC102")
+
+
+@pytest.mark.parametrize(
+    "name", ["f'{package}.experimental.orpo'", "package + '.trainer.orpo_trainer'", "'.'.join(['trl', kind])"]
+)
+def test_an_imported_name_is_reported_for_either_half(name: str) -> None:
+    check_refuses(f"kind, package = 'orpo', 'trl'\nmodule = import_module({name})\n", "OC102")
+
+
+@pytest.mark.parametrize(
+    "name", ["f'trl.trainer.dpo_{kind}'", "f'trl {kind}'", "f'my.trl.{kind}'", "f'trl.__{kind}__'"]
+)
+def test_a_name_that_can_become_no_orpo_is_not(name: str) -> None:
+    check_noop(f"kind = 'orpo'\nname = {name}\n")
 
 
 def test_reads_from_the_loaded_module_are_listed() -> None:
