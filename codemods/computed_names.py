@@ -15,6 +15,7 @@ from codemods.context import literal
 
 _HOLE = "\0"
 _FORMAT_HOLES = re.compile(r"%\(\w+\)[sr]|%[sr]|\{[^{}\s]*\}|\$\{?\w+\}?")
+_BREAKS_OFF = re.compile(r"\.(?:orpo\w*|ORPO\w*)?$")
 _BEGUN = re.compile(rf"(?<![\w.])(\w+(?:\.\w+)*\.)(\w*){_HOLE}")
 _BEGUN_IMPORT = re.compile(rf"\bfrom\s+(\w+(?:\.\w+)*)\s+import\s+(\w*){_HOLE}")
 
@@ -43,12 +44,16 @@ def _leads_on(move: Move, module: str, start: str) -> bool:
 
 
 def _with_holes(node: cst.CSTNode) -> str | None:
-    """The text of a string with a zero character for everything that is put in; a plain one has a hole at its end."""
+    """The text of a string with a zero character for everything that is put in, or after it where it breaks off."""
     if isinstance(node, cst.ConcatenatedString):
         left, right = _with_holes(node.left), _with_holes(node.right)
         return None if left is None or right is None else left.removesuffix(_HOLE) + right
     if isinstance(node, cst.FormattedString):
         parts = (part.value if isinstance(part, cst.FormattedStringText) else _HOLE for part in node.parts)
-        return "".join(parts) + _HOLE
+        return _open_ended("".join(parts))
     value = literal(node)
-    return None if value is None else _FORMAT_HOLES.sub(_HOLE, value) + _HOLE
+    return None if value is None else _open_ended(_FORMAT_HOLES.sub(_HOLE, value))
+
+
+def _open_ended(text: str) -> str:
+    return text + _HOLE if _BREAKS_OFF.search(text) else text

@@ -39,6 +39,7 @@ def test_a_module_named_by_a_string_is_reported(source: str) -> None:
         "f'trl.{cls}'",
         "f'from trl import {cls}'",
         "'trl.' 'trainer.' f'{kind}_trainer'",
+        "'trl.trainer.orpo' + '_trainer'",
     ],
 )
 def test_a_name_put_together_is_reported_wherever_it_stands(name: str) -> None:
@@ -70,3 +71,7 @@ def test_the_double_of_another_package_is_not() -> None:
 
 def test_loading_trl_for_something_else_is_not() -> None:
     check_noop("import importlib\nm = importlib.import_module('trl')\nm.SFTTrainer\n\n\nclass ORPOTrainer: ...\n")
+
+
+def test_a_whole_name_of_another_module_is_not_taken_for_the_start_of_one() -> None:
+    check_noop("kind = 'orpo'\nlog = getLogger('trl.trainer')\nname = 'trl.experimental'\n")
