@@ -1,0 +1,57 @@
+"""The folder of one run: made ready for it, and told at every turn what is known of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orpo_compat.checkpoints import require_whole
+from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
+from orpo_compat.errors import RunError, RunExists
+from orpo_compat.history import METRICS_FILE, RUN_FILE
+from orpo_compat.run_folder import latest_checkpoint, write_run
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+@dataclass
+class Run:
+    """A run on its way; what is known of it goes to `run.json` at every turn."""
+
+    request: TrainRequest
+    folder: Path
+    console: Console
+    main: bool
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def settings(self) -> TrainSettings:
+        """The command's own options."""
+        return self.request.settings
+
+    def note(self, **facts: Any) -> None:
+        """Add to `run.json`."""
+        self.record |= facts
+        if self.main:
+            write_run(self.folder, self.record)
+
+
+def prepare_folder(this: Run) -> Path | None:
+    """Make the folder ready; the checkpoint to go on from, if any."""
+    settings = this.settings
+    if settings.resume_from:
+        return require_whole(Path(settings.resume_from))
+    if settings.resume:
+        return latest_checkpoint(this.folder)
+    held = [name for name in (RUN_FILE, METRICS_FILE, "model.safetensors") if (this.folder / name).exists()]
+    if held and not settings.overwrite and this.main:
+        raise RunExists(
+            f"{this.folder}: holds an earlier run ({', '.join(held)}).\n"
+            "  Next: --resume to go on with it, --overwrite to replace it, or another --output."
+        )
+    if this.folder.exists() and not this.folder.is_dir():
+        raise RunError(f"{this.folder}: is a file.\n  Next: give a folder with --output; it need not exist.")
+    this.folder.mkdir(parents=True, exist_ok=True)
+    return None
