@@ -11,6 +11,7 @@ os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 # pytest-xdist gives its workers a width, which would break what commands print into pipes.
 os.environ.pop("COLUMNS", None)
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +116,13 @@ def pairs() -> Any:
     from datasets import Dataset
 
     return Dataset.from_dict(PAIRS)
+
+
+@pytest.fixture(scope="session")
+def docs_hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hub cache with a tiny model under every name that the documents load."""
+    from tests import docs_stage
+
+    cache = tmp_path_factory.mktemp("hub")
+    docs_stage.fill_hub_cache(cache)
+    return cache

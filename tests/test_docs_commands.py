@@ -77,13 +77,6 @@ class Stage:
         assert not missing, f"{block.name}: {command.text}\n{done.stdout[-3000:]}"
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cache = tmp_path_factory.mktemp("hub")
-    docs_stage.fill_hub_cache(cache)
-    return cache
-
-
 @pytest.fixture
 def stage(tmp_path: Path) -> Stage:
     docs_stage.fill_data(tmp_path)
@@ -100,9 +93,9 @@ def test_quick_commands_run(block: Block, stage: Stage) -> None:
     "page", sorted({b.page for b in RUN if not quick(b)}), ids=lambda page: page.relative_to(ROOT).as_posix()
 )
 def test_the_commands_of_the_page_run(
-    page: Path, stage: Stage, hub: Path, tmp_path_factory: pytest.TempPathFactory
+    page: Path, stage: Stage, docs_hub: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    (stage.folder / "hub").symlink_to(hub)
+    (stage.folder / "hub").symlink_to(docs_hub)
     blocks = [block for block in all_blocks() if block.page == page]
     if any("bitsandbytes" in block.body.lower() for block in blocks):
         stage.python_path = str(fetched("bitsandbytes", tmp_path_factory.mktemp("fetched")))

@@ -18,20 +18,13 @@ RECIPES = ROOT / "docs" / "recipes"
 SCRIPTS = [block for block in all_blocks() if block.language == "python" and not block.reason]
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    cache = tmp_path_factory.mktemp("hub")
-    docs_stage.fill_hub_cache(cache)
-    return cache
-
-
 @pytest.fixture
-def stage(hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def stage(docs_hub: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The current folder is one with pairs; hub names lead to tiny models."""
     import datasets
     import huggingface_hub.constants
 
-    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(hub))
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(docs_hub))
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "datasets")
     docs_stage.fill_data(tmp_path)
     monkeypatch.chdir(tmp_path)
