@@ -15,6 +15,7 @@ from codemods.context import Context, callee, literal
 from codemods.facts import StringFact
 from codemods.references import Group, Reference
 from codemods.scopes import Kind
+from codemods.syntax import dotted
 
 RULE_CODE = "OC002"
 _NAMESPACE = re.compile(r"\b(?:globals|locals|vars)\s*\(|sys\.modules\[__name__\]")
@@ -130,4 +131,8 @@ class ModuleUses:
         if fact.annotation:
             start, end = self.context.syntax.span(fact.node)
             return not any(start < one.start < end for one in self.group.references)
-        return isinstance(self.context.syntax.parents.get(fact.node), cst.Index)
+        index = self.context.syntax.parents.get(fact.node)
+        if not isinstance(index, cst.Index):
+            return False
+        subscript = self.context.syntax.parents[self.context.syntax.parents[index]]
+        return not (isinstance(subscript, cst.Subscript) and (dotted(subscript.value) or "").endswith("Literal"))

@@ -23,6 +23,8 @@ def string_patch(context: Context) -> cst.Call | None:
         if callee(call).rpartition(".")[2] in PATCHERS and call.args:
             path = literal(call.args[0].value) or ""
             parts = path.split(".")
+            if "." in path and path in context.move.packages:
+                return call
             if any(context.move.moves(".".join(parts[:length])) for length in range(2, len(parts) + 1)):
                 return call
     return None

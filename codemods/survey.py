@@ -6,7 +6,7 @@ to is decided in ``codemods.scopes``, what it means in the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import libcst as cst
 
@@ -32,6 +32,7 @@ class _Walker:
         self.parents = survey.syntax.parents
         self.current: cst.CSTNode = survey.syntax.tree
         self.annotating = False
+        self.fields: set[cst.CSTNode] = set()
         self.handlers: dict[type[cst.CSTNode], Callable[[cst.CSTNode, Scope], None]] = {
             cst.Name: self._name,
             cst.Attribute: self._attribute,
@@ -71,6 +72,10 @@ class _Walker:
 
     def walk(self, node: cst.CSTNode | None, scope: Scope) -> None:
         if node is None:
+            return
+        if node in self.fields:
+            self.fields.discard(node)
+            self._as_type(node, scope, True)
             return
         above, self.current = self.current, node
         self.parents[node] = above
@@ -113,6 +118,7 @@ class _Walker:
         self.walk(node.func, scope)
         for index, arg in enumerate(node.args):
             self.annotating = reads_as_type(node.func, index, arg)
+            self.fields.update(field_types(node.func, index, arg.value))
             self.walk(arg, scope)
         self.annotating = annotating
 
@@ -323,3 +329,14 @@ def reads_as_type(func: cst.BaseExpression, index: int, arg: cst.Arg) -> bool:
     if name == "TypeVar":
         return keyword in {"bound", "default"} or (keyword is None and index > 0)
     return name in {"NewType"} and index == 1
+
+
+def field_types(func: cst.BaseExpression, index: int, value: cst.BaseExpression) -> Iterator[cst.BaseExpression]:
+    """The types of the fields in ``NamedTuple("N", [("a", type)])`` and ``TypedDict("T", {"a": type})``."""
+    name = func.attr.value if isinstance(func, cst.Attribute) else None
+    name = func.value if isinstance(func, cst.Name) else name
+    if index == 1 and name == "TypedDict" and isinstance(value, cst.Dict):
+        yield from (one.value for one in value.elements)
+    if index == 1 and name == "NamedTuple" and isinstance(value, (cst.List, cst.Tuple)):
+        pairs = [one.value for one in value.elements]
+        yield from (pair.elements[1].value for pair in pairs if isinstance(pair, cst.Tuple) and len(pair.elements) == 2)

@@ -13,7 +13,7 @@ from codemods.containers.blocks import scopes_of
 from codemods.containers.fences import Page, read_markdown
 from codemods.containers.hosted import Outcome, merged, rewrite_scope
 from codemods.containers.installs import report_installs
-from codemods.containers.mentions import Places, excerpt, report_mentions
+from codemods.containers.mentions import Places, excerpt, mention_spans, prose_spans, report_mentions
 from codemods.containers.restructured import read_rst
 from codemods.containers.task import Task
 from codemods.edits import Edit
@@ -76,13 +76,16 @@ def _lines_of(places: Places, edit: Edit) -> range:
 
 
 def _report_around(task: Task, told: set[int]) -> list[Finding]:
-    mentions = report_mentions(
-        task.path,
-        task.places,
-        code="OC118",
-        message="The text mentions TRL's ORPO: {mention}",
-        advice="Update it by hand.",
-        severity=Severity.INFO,
-        told=told,
-    )
-    return mentions + report_installs(task.path, task.places)
+    found: list[Finding] = []
+    for spans in (mention_spans, prose_spans):
+        found += report_mentions(
+            task.path,
+            task.places,
+            code="OC118",
+            message="The text mentions TRL's ORPO: {mention}",
+            advice="Update it by hand.",
+            severity=Severity.INFO,
+            told=told | {finding.line for finding in found},
+            spans=spans,
+        )
+    return found + report_installs(task.path, task.places)

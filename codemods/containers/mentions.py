@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from codemods.findings import Finding, Severity
 
@@ -27,6 +27,13 @@ _MENTION = re.compile(
     rb"|\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[^\n]{0,2000}?(?:\bORPO(?:Trainer|Config)\b|\*|\()"
     rb"|\bfrom[ \t]+trl\.experimental[ \t]+import\b[^\n]{0,2000}\borpo\b"
 )
+_PROSE = re.compile(
+    rb"(?<![\w.])trl\b[^\r\n]{0,200}?(?<![\w.])orpo[ _-]?(?:trainer|config)\b"
+    rb"|(?<![\w.])orpo[ _-]?(?:trainer|config)\b[^\r\n]{0,200}?(?<![\w.])trl\b",
+    re.IGNORECASE,
+)
+"""Words for readers: TRL and one of the classes on one line. No code is to be searched for this."""
+
 _BLOCK = re.compile(rb"\bfrom[ \t]+" + MODULE + rb"[ \t]+import\b[ \t]*\([^()]*\bORPO(?:Trainer|Config)\b[^()]*\)")
 
 
@@ -45,6 +52,11 @@ def mention_spans(text: bytes, start: int = 0, end: int | None = None) -> list[t
             line_end = text.find(b"\n", first)
             line_end = len(text) if line_end < 0 else line_end
     return spans
+
+
+def prose_spans(text: bytes, start: int = 0, end: int | None = None) -> list[tuple[int, int]]:
+    """The spans in `text[start:end]` where a sentence speaks of TRL and of one of the classes, in order."""
+    return [match.span() for match in _PROSE.finditer(text, start, len(text) if end is None else end)]
 
 
 def _end_of_mention(text: bytes, match: re.Match[bytes]) -> int:
@@ -91,23 +103,22 @@ def report_mentions(
     message: str,
     advice: str,
     severity: Severity = Severity.WARNING,
-    within: Iterable[tuple[int, int]] | None = None,
     told: Iterable[int] = (),
+    spans: Callable[[bytes], list[tuple[int, int]]] = mention_spans,
 ) -> list[Finding]:
-    """A finding for every mention of TRL's ORPO, but for those that touch a line in `told`.
+    """A finding for every mention of TRL's ORPO that `spans` finds, but for those that touch a line in `told`.
 
     `message` may hold `{mention}`, which becomes the line itself, shortened.
     """
     text, known = places.text, set(told)
     findings: list[Finding] = []
-    for start, end in [(0, len(text))] if within is None else within:
-        for first, last in mention_spans(text, start, end):
-            line, column = places.at(first)
-            if not known.isdisjoint(range(line, places.at(last)[0] + 1)):
-                continue
-            known.add(line)
-            words = message.replace("{mention}", excerpt(text, first))
-            findings.append(Finding(code, path, line, column, words, advice, severity))
+    for first, last in spans(text):
+        line, column = places.at(first)
+        if not known.isdisjoint(range(line, places.at(last)[0] + 1)):
+            continue
+        known.add(line)
+        words = message.replace("{mention}", excerpt(text, first))
+        findings.append(Finding(code, path, line, column, words, advice, severity))
     return findings
 
 

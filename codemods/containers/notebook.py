@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from codemods.containers.hosted import Outcome, Scope, merged, rewrite_scope
 from codemods.containers.installs import report_installs
 from codemods.containers.magics import Reading, placeholder, read_cell
-from codemods.containers.mentions import excerpt, mention_spans
+from codemods.containers.mentions import excerpt, mention_spans, prose_spans
 from codemods.containers.notebook_host import NotebookHost, slots_of
 from codemods.containers.notebook_json import Cell, NotANotebook, NotebookText, read_notebook
 from codemods.containers.task import Task
@@ -143,10 +143,11 @@ def _report_around(task: Task, notebook: NotebookText, cells: _Sorted) -> Iterat
     for cell in notebook.code_cells:
         home = Virtual(tuple(piece for token in cell.tokens for piece in token.pieces)).file_offset
         yield from report_installs(task.path, task.places, cell.text, home, f"Cell {cell.number} ")
+    spoken = _magic_spans(cells)
     for cell, reading in cells.python:
         for span in reading.masked:
             why = "a magic or shell line mentions TRL's ORPO"
-            yield from _mentions(task, cell, span, "OC117", why, "Change the line by hand.")
+            yield from _mentions(task, cell, span, "OC117", why, "Change the line by hand.", spans=spoken)
     for cell, reading in cells.others:
         whole = (0, len(cell.text))
         if reading.foreign:
@@ -163,6 +164,18 @@ def _report_around(task: Task, notebook: NotebookText, cells: _Sorted) -> Iterat
             yield from _mentions(task, cell, whole, "OC118", why, advice, Severity.INFO)
 
 
+def _magic_spans(cells: _Sorted) -> Callable[[bytes, int, int], list[tuple[int, int]]]:
+    """What a magic line says of ORPO: by TRL's own name, or by a short name that a cell gives TRL."""
+    names = {name for cell, _ in cells.python for name in _ALIAS.findall(cell.text)}
+    short = re.compile(rb"(?<![\w.])(?:" + b"|".join(sorted(names)) + rb")(?:\.\w+)*\.ORPO(?:Trainer|Config)\b")
+
+    def spans(text: bytes, start: int, end: int) -> list[tuple[int, int]]:
+        by_short_name = [match.span() for match in short.finditer(text, start, end)] if names else []
+        return mention_spans(text, start, end) + by_short_name
+
+    return spans
+
+
 def _mentions(
     task: Task,
     cell: Cell,
@@ -171,9 +184,14 @@ def _mentions(
     why: str,
     advice: str,
     severity: Severity = Severity.WARNING,
+    spans: Callable[[bytes, int, int], list[tuple[int, int]]] = mention_spans,
 ) -> Iterator[Finding]:
     home = Virtual(tuple(piece for token in cell.tokens for piece in token.pieces))
-    for offset, _ in mention_spans(cell.text, *span):
+    told: set[int] = set()
+    for offset, _ in [*spans(cell.text, *span), *(prose_spans(cell.text, *span) if code == "OC118" else ())]:
         line, column = task.places.at(home.file_offset(offset))
+        if line in told:
+            continue
+        told.add(line)
         message = f"Cell {cell.number}: {why}: {excerpt(cell.text, offset)}"
         yield Finding(code, task.path, line, column, message, advice, severity)

@@ -6,7 +6,7 @@ import re
 from pathlib import PurePosixPath
 
 from codemods.containers.installs import report_installs
-from codemods.containers.mentions import Places, report_mentions
+from codemods.containers.mentions import Places, prose_spans, report_mentions
 from codemods.containers.recipes import report_frameworks, report_loss_type, report_recipe
 from codemods.containers.task import Task
 from codemods.findings import Finding, Severity
@@ -58,6 +58,16 @@ def _reported(task: Task, code: str, message: str, advice: str, severity: Severi
     if not task.forward:
         return task.unchanged()
     findings = report_mentions(task.path, task.places, code=code, message=message, advice=advice, severity=severity)
+    findings += report_mentions(
+        task.path,
+        task.places,
+        code=code,
+        message="Speaks of TRL's ORPO: {mention}",
+        advice="Nothing to do unless it describes what the code does.",
+        severity=Severity.INFO,
+        told={finding.line for finding in findings},
+        spans=prose_spans,
+    )
     findings += report_frameworks(task.path, task.places) + report_loss_type(task.path, task.places)
     findings += report_installs(task.path, task.places)
     findings += report_recipe(task.path, task.places, "flags")

@@ -26,7 +26,7 @@ RULE = Rule(
 
 def apply(context: Context) -> None:
     """Report each such string that no other finding speaks for; a name that the module binds is its own."""
-    if not context.forward or not _speaks_of_source(context):
+    if not context.forward or not speaks_of_source(context):
         return
     for fact in context.survey.strings:
         start = context.syntax.span(fact.node)[0]
@@ -41,7 +41,7 @@ def apply(context: Context) -> None:
             context.report("OC103", start, message, advice, Severity.INFO)
 
 
-def _speaks_of_source(context: Context) -> bool:
+def speaks_of_source(context: Context) -> bool:
     """Whether the file reads TRL: an import of it, or a string that is a module of it."""
     if any(context.concerns_source(literal(fact.node)) for fact in context.survey.strings):
         return True
@@ -66,4 +66,4 @@ def _is_listed(context: Context, node: cst.CSTNode) -> bool:
         return False
     statements = (parent for parent, _ in context.ancestors(node) if isinstance(parent, cst.BaseSmallStatement))
     statement = next(statements, None)
-    return statement is None or "__all__" not in context.syntax.code(statement).partition("=")[0]
+    return statement is None or not context.syntax.code(statement).startswith("__all__")

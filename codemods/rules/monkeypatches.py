@@ -33,7 +33,7 @@ def apply(context: Context) -> None:
             continue
         found = context.names.qualified(store.node, store.scope)
         owner = context.names.is_moved_class(store.node.value, store.scope)
-        if any(context.move.moves(one) for one in found):
+        if any(context.move.moves(one) or one in context.move.packages for one in found):
             _refuse(context, store.node, context.syntax.code(store.node))
         elif owner is not None:
             _report_class_patch(context, store.node, f"{owner}.{store.node.attr.value}")
@@ -46,7 +46,8 @@ def apply(context: Context) -> None:
         target = call.args[0].value
         modules = context.names.qualified(target, fact.scope) or {dotted(target) or ""}
         owner = context.names.is_moved_class(target, fact.scope)
-        if name in CLASSES and any(context.concerns_source(one) for one in modules):
+        replaced = name in CLASSES or any(f"{one}.{name}" in context.move.packages for one in modules)
+        if replaced and any(context.concerns_source(one) for one in modules):
             _refuse(context, call, f"{name} of {context.syntax.code(target)}")
         elif owner is not None and name is not None:
             _report_class_patch(context, call, f"{owner}.{name}")

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from codemods.containers import rewrite_file
 from codemods.containers.fences import is_python
 from codemods.findings import Severity
 from codemods.options import Options
@@ -226,3 +227,12 @@ def test_each_fence_becomes_what_the_rules_make_of_it(blocks: list[tuple[str, st
         return "".join(parts).replace("\n", eol).encode()
 
     assert rewritten("a.md", page(moved=False), DOCS).result == page(moved=True)
+
+
+def test_sentences_about_trls_orpo_are_told_and_others_are_not() -> None:
+    page = b"TRL has an `ORPOTrainer`.\nOur ORPOTrainer is not it.\nUse the ORPO trainer of\nTRL.\nORPOConfig (trl)\n"
+    done = rewrite_file("a.md", page, Options())
+    assert [(one.code, one.line, one.severity) for one in done.findings] == [
+        ("OC118", 1, Severity.INFO),
+        ("OC118", 5, Severity.INFO),
+    ]

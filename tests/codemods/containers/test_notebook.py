@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
+from codemods.containers import rewrite_file
 from codemods.options import Options
 from tests.codemods.containers.laws import codes, lines_with, rewritten
 
@@ -246,3 +247,20 @@ def test_a_shadowed_trl_is_not_moved() -> None:
 def test_windows_line_ends_inside_cells_are_kept() -> None:
     done = rewritten("run.ipynb", json.dumps(notebook("from trl import ORPOTrainer, SFTTrainer\r\nx = 1\r\n")).encode())
     assert sources(done.result) == ["from trl import SFTTrainer\r\nfrom orpo_compat import ORPOTrainer\r\nx = 1\r\n"]
+
+
+def test_a_magic_line_that_reads_a_class_by_a_short_name_is_told() -> None:
+    cell = '["import trl as t\\n", "t.ORPOTrainer?\\n", "t.SFTTrainer?\\n", "t.ORPOConfig()"]'
+    source = f'{{"cells": [{{"cell_type": "code", "source":\n{cell}\n}}], "nbformat": 4}}'.replace(", ", ",\n").encode()
+    done = rewrite_file("a.ipynb", source, Options())
+    told = [finding for finding in done.findings if finding.code == "OC117"]
+    assert [source.splitlines()[finding.line - 1] for finding in told] == [b'"t.ORPOTrainer?\\n",']
+    assert b"import orpo_compat" in done.result
+    assert b"import trl as t" in done.result
+
+
+def test_prose_of_a_notebook_is_told_once_a_line() -> None:
+    text = '["trl.ORPOTrainer is TRL\'s ORPOTrainer\\n",\n"TRL\'s `ORPOTrainer` too"]'
+    source = f'{{"cells": [{{"cell_type": "markdown", "source":\n{text}\n}}], "nbformat": 4}}'.encode()
+    done = rewrite_file("a.ipynb", source, Options())
+    assert [(finding.code, finding.line) for finding in done.findings] == [("OC118", 2), ("OC118", 3)]

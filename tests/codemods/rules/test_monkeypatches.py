@@ -16,10 +16,17 @@ from tests.codemods.checks import check_refuses, check_rewrites
         "setattr(trl, 'ORPOTrainer', Mine)",
         "monkeypatch.setattr(trl.trainer, 'ORPOTrainer', Mine)",
         "mock.patch.object(trl, 'ORPOConfig')",
+        "trl.trainer = fake",
+        "del trl.trainer.orpo_trainer",
+        "setattr(trl.experimental, 'orpo', fake)",
     ],
 )
 def test_a_patch_of_the_module_stops_the_file(patch: str) -> None:
     check_refuses(f"import trl\nfrom trl import ORPOConfig\n{patch}\n", "OC123")
+
+
+def test_a_module_replaced_by_its_dotted_name_keeps_its_readers() -> None:
+    check_refuses("import trl\nwith mock.patch('trl.trainer'):\n    trl.trainer.ORPOTrainer()\n", "OC103")
 
 
 @pytest.mark.parametrize(
