@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SLOW ?= not slow
 
-.PHONY: demo test test-slow lint types check bench docs site screens clean
+.PHONY: demo test test-slow test-zero matrix lint types check bench docs site screens clean
 
 $(READY): pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -17,11 +17,26 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/python examples/demo.py
 
+# Two processes of one thread each: on two cores about half the time of one process. WORKERS=0 stays in this one.
+WORKERS ?= 2
 test: $(READY)
-	$(BIN)/python -m pytest -m "$(SLOW)" -q
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m "$(SLOW)" -q -n $(WORKERS) --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -m slow -q $(AGAIN)
+
+# ZeRO-2 and ZeRO-3 on CPUs, in an environment that adds deepspeed to this one. Needs g++.
+ZERO := $(VENV)/zero
+$(ZERO)/.ready: $(READY) constraints.txt
+	$(BIN)/python -m venv $(ZERO)
+	for site in $(CURDIR)/$(ZERO)/lib/python3.*/site-packages; do \
+	  echo "import site; site.addsitedir('$$(echo $(CURDIR)/$(VENV)/lib/python3.*/site-packages)')" > $$site/below.pth; \
+	done
+	DS_BUILD_OPS=0 $(ZERO)/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation -c constraints.txt deepspeed
+	touch $@
+
+test-zero: $(ZERO)/.ready
+	PATH="$(CURDIR)/$(ZERO)/bin:$$PATH" OMP_NUM_THREADS=1 $(ZERO)/bin/python -m pytest -q -m "" tests/orpo_compat/test_deepspeed.py
 
 # The oldest and the newest stack, minutes each the first time; WRITE= leaves docs/support.md alone.
 WRITE ?= --write docs/support.md

@@ -8,9 +8,12 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("TRL_EXPERIMENTAL_SILENCE", "1")
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-# pytest-xdist gives its workers a width, which would break what commands print into pipes.
+# Python's readline tells every process that is started after its import the size of a terminal, so the workers of
+# pytest-xdist and what they start: it would break what commands print into pipes.
 os.environ.pop("COLUMNS", None)
+os.environ.pop("LINES", None)
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +62,17 @@ PAIRS = {
         " No",
     ],
 }
+
+
+@pytest.fixture(autouse=True)
+def one_environment() -> Iterator[None]:
+    """Keep the one `os.environ` that every module holds: `datasets` puts a copy in its place when it maps in processes.
+
+    A test that sets a variable would set it in the copy from then on, and rich, for one, reads the first.
+    """
+    first = os.environ
+    yield
+    os.environ = first  # noqa: B003 - to put back the object is the point
 
 
 @pytest.fixture(scope="session")
