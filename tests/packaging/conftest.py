@@ -46,6 +46,12 @@ def oldest(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture(scope="session")
+def newest(built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel on the newest release of every declared dependency."""
+    return layered(environment("newest"), built[0], tmp_path_factory.mktemp("newest") / "venv")
+
+
+@pytest.fixture(scope="session")
 def with_parity(bare: Path, built: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bare machine after ``pip install orpo-compat[parity]``."""
     home = tmp_path_factory.mktemp("parity") / "venv"

@@ -1,6 +1,7 @@
 """The wheel on a bare machine: no TRL, no test tool, no source tree. Every command answers there.
 
-So it does on the lower bounds of the dependencies, and from inside a folder full of modules with the same names.
+So it does on the lower bounds of the dependencies and on their newest releases, and from inside a folder full of
+modules with the same names.
 """
 
 from __future__ import annotations
@@ -53,7 +54,7 @@ def test_every_command_explains_itself(on: str, request: pytest.FixtureRequest, 
 
 
 @pytest.mark.parametrize("how", [SCRIPT, MODULE], ids=["script", "module"])
-@pytest.mark.parametrize("on", ["bare", "oldest"])
+@pytest.mark.parametrize("on", ["bare", "oldest", "newest"])
 def test_work_is_done_in_a_folder_with_modules_of_the_same_names(
     on: str, how: tuple[str, ...], request: pytest.FixtureRequest, crowded: Path
 ) -> None:
@@ -72,7 +73,7 @@ def test_work_is_done_in_a_folder_with_modules_of_the_same_names(
     assert "was imported" not in scanned.stderr + planned.stderr + trained.stderr
 
 
-@pytest.mark.parametrize("on", ["bare", "oldest"])
+@pytest.mark.parametrize("on", ["bare", "oldest", "newest"])
 def test_doctor_finds_nothing_wrong(on: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     done = run(machine(request, on) / "orpo-compat", "doctor", "--offline", "--json", cwd=tmp_path)
     assert done.returncode == 0, done.stdout
