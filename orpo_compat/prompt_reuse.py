@@ -55,26 +55,31 @@ def encode_with_prompts(
         return tuple([] for _ in range(len(responses) + 1))
     encoded = tokenizer(prompts, add_special_tokens=False)
     prompt_ids: list[TokenIds] = encoded["input_ids"]
-    if splits_into_words(tokenizer):
-        longest = max(map(len, tokenizer.get_added_vocab()), default=0)
-        pieces = zip(encoded.encodings, prompt_ids, prompts, strict=True)
-        joints = [_joint(encoding, ids, len(prompt) - longest) for encoding, ids, prompt in pieces]
-    else:
-        joints = [_Joint(0, 0, [])] * len(prompts)
+    if not splits_into_words(tokenizer):
+        both = ([p + r for p, r in zip(prompts, side, strict=True)] for side in responses)
+        return prompt_ids, *(tokenizer(texts, add_special_tokens=False)["input_ids"] for texts in both)
+    longest = max(map(len, tokenizer.get_added_vocab()), default=0)
+    pieces = zip(encoded.encodings, prompt_ids, prompts, strict=True)
+    joints = [_joint(encoding, ids, len(prompt) - longest) for encoding, ids, prompt in pieces]
     return prompt_ids, *(_behind(tokenizer, prompts, prompt_ids, joints, list(side)) for side in responses)
+
+
+def _ids(tokenizer: Any, texts: list[str]) -> list[TokenIds]:
+    """Encode without keeping track of where each token lies: a quarter faster. The tokenizer's last call set the rest."""
+    encodings = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
+    return [encoding.ids for encoding in encodings]
 
 
 def _behind(
     tokenizer: Any, prompts: list[str], prompt_ids: list[TokenIds], joints: list[_Joint], responses: list[str]
 ) -> list[TokenIds]:
     texts = [prompt[joint.char :] + r for prompt, joint, r in zip(prompts, joints, responses, strict=True)]
-    tails: list[TokenIds] = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    tails = _ids(tokenizer, texts)
     rows = zip(prompt_ids, joints, tails, strict=True)
     full = [ids[: joint.token] + tail for ids, joint, tail in rows]
     odd = [i for i, joint in enumerate(joints) if tails[i][: len(joint.compared)] != joint.compared]
     if odd:
-        whole = tokenizer([prompts[i] + responses[i] for i in odd], add_special_tokens=False)["input_ids"]
-        for i, ids in zip(odd, whole, strict=True):
+        for i, ids in zip(odd, _ids(tokenizer, [prompts[i] + responses[i] for i in odd]), strict=True):
             full[i] = ids
     return full
 
