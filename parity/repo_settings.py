@@ -191,7 +191,12 @@ def settings_of(site: CallSite) -> tuple[dict[str, Any], list[str]]:
 
 
 def spec_for_repository(
-    root: Path, *, report: Callable[[str], None], model: str | None = None, steps: int | None = None
+    root: Path,
+    *,
+    report: Callable[[str], None],
+    model: str | None = None,
+    steps: int | None = None,
+    processes: int = 1,
 ) -> Spec:
     """Return the question asked at the settings of a repository's own call sites.
 
@@ -200,7 +205,8 @@ def spec_for_repository(
     sites = find_call_sites(root)
     if not sites:
         report("no ORPOConfig call found in the repository; using the base scenario's settings")
-        return make_spec("repo", model=model, steps=steps, notes=("no ORPOConfig call found; base settings",))
+        said = ("no ORPOConfig call found; base settings",)
+        return make_spec("repo", model=model, steps=steps, processes=processes, notes=said)
     site = max(sites, key=lambda found: len(settings_of(found)[0]))
     settings, notes = settings_of(site)
     seed = settings.pop("seed", 20)
@@ -214,7 +220,8 @@ def spec_for_repository(
         model=model,
         steps=chosen.steps,
         seed=seed if isinstance(seed, int) and 0 <= seed < 2**31 else 20,
-        threads=chosen.threads,
+        threads=max(chosen.threads // processes, 1),
+        processes=processes,
         settings={**settings, **chosen.settings},
         notes=(*notes, *chosen.notes),
         max_row_chars=chosen.max_row_chars,

@@ -138,11 +138,18 @@ def _spec(options: Options, scenario: str) -> Spec:
     from parity.repo_settings import spec_for_repository
     from parity.scenarios import SCENARIOS, make_spec
 
+    data = str(options.data.resolve()) if options.data else None
     if scenario == "repo":
         said = spec_for_repository(
-            options.repository, report=lambda line: typer.echo(line, err=True), model=options.model, steps=options.steps
+            options.repository,
+            report=lambda line: typer.echo(line, err=True),
+            model=options.model,
+            steps=options.steps,
+            processes=options.processes,
         )
-        return replace(said, processes=options.processes)
+        return replace(
+            said, weights=options.weights, data=data, device=options.device, threads=options.threads or said.threads
+        )
     default = SCENARIOS[scenario].model if scenario in SCENARIOS else "tiny"
     chosen = fit(find_model(options.model or default), steps=options.steps)
     return make_spec(
@@ -153,7 +160,7 @@ def _spec(options: Options, scenario: str) -> Spec:
         seed=options.seed,
         threads=options.threads or max(chosen.threads // options.processes, 1),
         processes=options.processes,
-        data=str(options.data.resolve()) if options.data else None,
+        data=data,
         settings=chosen.settings,
         notes=chosen.notes,
         max_row_chars=chosen.max_row_chars,

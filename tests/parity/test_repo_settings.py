@@ -68,3 +68,12 @@ def test_a_repository_without_a_call_site_is_asked_at_the_base_settings(tmp_path
 def test_a_seed_that_is_none_is_not_used(tmp_path, seed):
     (tmp_path / "train.py").write_text(f"ORPOConfig(seed={seed!r})")
     assert spec_for_repository(tmp_path, report=lambda line: None).seed == 20
+
+
+@pytest.mark.parametrize("source", ["", "ORPOConfig(per_device_train_batch_size=1, gradient_accumulation_steps=4)"])
+def test_an_evaluation_fills_the_batches_of_all_processes(tmp_path, source):
+    (tmp_path / "train.py").write_text(source)
+    spec = spec_for_repository(tmp_path, report=lambda line: None, steps=2, processes=3)
+    assert spec.processes == 3
+    assert spec.num_eval_rows == 6  # two a batch in each of three processes; one process alone evaluates four rows
+    assert spec.num_rows == (2 * 1 * 4 * 3 if source else 2 * 2 * 2 * 3)
