@@ -16,6 +16,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from parity.arm.digests import file_digest
 from parity.checklist import make_checklist
 from parity.decode import decode_rows
 from parity.errors import EvidenceInvalid, ParityError
@@ -57,20 +58,12 @@ def package_digest(folder: Path | None = None) -> str:
     return whole.hexdigest()
 
 
-def _file_digest(path: Path) -> str:
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            whole.update(block)
-    return whole.hexdigest()
-
-
 def _trace_digests(folder: Path) -> dict[str, str]:
     """Return the digest of every raw file the verdict was concluded from, by path relative to the run's folder."""
     patterns = ["plan/plan.json", "plan/rows.json", "*/arm.jsonl", "*/*/events.jsonl", "*/*/step-*.safetensors"]
     patterns += ["*/rank-*/arm.jsonl", "*/rank-*/*/events.jsonl"]
     found = {path for pattern in patterns for path in folder.glob(pattern)}
-    return {path.relative_to(folder).as_posix(): _file_digest(path) for path in sorted(found)}
+    return {path.relative_to(folder).as_posix(): file_digest(path) for path in sorted(found)}
 
 
 def _phases(outcome: Outcome, arm: str, trace: Trace) -> dict[str, Any]:

@@ -6,13 +6,13 @@ the hub, or a seeded draw of the bundled architecture, and the plan says which. 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from parity import tokenizer as small_tokenizer
+from parity.arm.digests import file_digest
 from parity.catalog import ModelSource, find_model
 from parity.errors import SpecError
 from parity.rows import Row, make_rows
@@ -217,18 +217,5 @@ def _digest_folder(folder: Path, only: tuple[str, ...] = ("config", "model")) ->
             and path.name.startswith(only)
             and path.suffix in (".json", ".safetensors", ".model", ".txt", ".jinja")
         ):
-            with path.open("rb") as file:
-                digests[path.name] = (
-                    hashlib.file_digest(file, "sha256").hexdigest()
-                    if hasattr(hashlib, "file_digest")
-                    else _slow_digest(path)
-                )
+            digests[path.name] = file_digest(path)
     return digests
-
-
-def _slow_digest(path: Path) -> str:
-    whole = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(1 << 20), b""):
-            whole.update(block)
-    return whole.hexdigest()
