@@ -143,7 +143,12 @@ class PackedSteps(_Base):
                 raise PackingRefused(reason)
 
     def _overridden(self, hooks: tuple[str, ...]) -> list[str]:
-        return [name for name in hooks if getattr(type(self), name) is not self._own_hooks[name] or name in vars(self)]
+        """Return the hooks that are not ours, but for wrappers that say by ``only_observes`` that they change nothing.
+
+        What watches a run, such as the parity harness, would otherwise see another path than the one that is used.
+        """
+        assigned = {name for name, hook in vars(self).items() if not getattr(hook, "only_observes", False)}
+        return [name for name in hooks if getattr(type(self), name) is not self._own_hooks[name] or name in assigned]
 
     def _padded_terms(self, model: nn.Module, batch: Batch) -> PairTerms:
         chosen, rejected, chosen_logits, rejected_logits, nll = self.concatenated_forward(model, batch)[:5]

@@ -37,10 +37,13 @@ class Watch:
 
     def _wrap(self, name: str, around: Callable[..., Any]) -> None:
         inner = getattr(self.trainer, name)
+        assigned = vars(self.trainer).get(name)
 
         def outer(*args: Any, **kwargs: Any) -> Any:
             return around(inner, *args, **kwargs)
 
+        # Ours takes hooks that are assigned for overrides and goes a more careful way: watched, it must go its own.
+        outer.only_observes = assigned is None or getattr(assigned, "only_observes", False)  # type: ignore[attr-defined]
         setattr(self.trainer, name, outer)
 
     @contextmanager
@@ -56,6 +59,8 @@ class Watch:
             self.current["chosen_logps"] = chosen.detach().float().reshape(-1).tolist()
             self.current["rejected_logps"] = rejected.detach().float().reshape(-1).tolist()
             self.current["logps_dtype"] = str(chosen.dtype)
+            losses = result[0] if isinstance(result, tuple) else result
+            self.current["odds_losses"] = losses.detach().float().reshape(-1).tolist()
         return result
 
     def _metrics(self, inner: Callable[..., Any], metrics: Any, *args: Any, **kwargs: Any) -> Any:
@@ -90,8 +95,8 @@ class Watch:
         result = inner(model, inputs, *args, **kwargs)
         with self.aside():
             pairs, padded = rows_of(inputs)
-            self.current.pop("logps_dtype", None)
-            self.events.write("eval_batch", num_pairs=len(pairs), padded=padded, **self.current)
+            noted = {name: value for name, value in self.current.items() if name not in ("logps_dtype", "pairs")}
+            self.events.write("eval_batch", **dict(noted, num_pairs=len(pairs), padded=padded))
         return result
 
     def _log(self, inner: Callable[..., Any], logs: Any, *args: Any, **kwargs: Any) -> Any:
