@@ -21,6 +21,7 @@ STAGES = (
     "nll",
     "log_odds",
     "rewards",
+    "odds_loss",
     "loss",
     "logits",
     "gradient",
@@ -45,6 +46,7 @@ EXACT = frozenset({"tokens", "batch", "learning_rate", "optimizer"})
 _LEAST_SCALE = {"gradient": 0.3, "optimizer_state": 0.3, "weight": 1e-6}
 
 _STAGE_OF_METRIC = {"nll_loss": "nll", "log_odds_ratio": "log_odds", "log_odds_chosen": "log_odds"}
+_REWARDS = ("rewards/chosen", "rewards/rejected")
 _CLOCKS = ("runtime", "per_second", "epoch", "total_flos", "mem_")
 
 
@@ -81,8 +83,10 @@ def _apart(step: int, micro: int, stage: str, name: str, theirs: float, ours: fl
     return Measure(step, micro, stage, name, distance, theirs, ours)
 
 
-def _vector(step: int, micro: int, stage: str, name: str, theirs: Sequence[float], ours: Sequence[float]) -> Measure:
-    """Measure two vectors by their largest deviation, relative to theirs' largest entry."""
+def _vector(
+    step: int, micro: int, stage: str, name: str, theirs: Sequence[float], ours: Sequence[float], least: float = 0.0
+) -> Measure:
+    """Measure two vectors by their largest deviation, relative to theirs' largest entry or to a larger scale."""
     if len(theirs) != len(ours):
         return Measure(step, micro, stage, name, math.inf, len(theirs), len(ours), "shape")
     if not all(math.isfinite(value) for value in (*theirs, *ours)):
@@ -92,8 +96,21 @@ def _vector(step: int, micro: int, stage: str, name: str, theirs: Sequence[float
         return Measure(step, micro, stage, name, 0.0)
     pairs = list(zip(theirs, ours, strict=True))
     worst = max(range(len(pairs)), key=lambda index: abs(pairs[index][0] - pairs[index][1]))
-    scale = max(abs(value) for value in theirs)
+    scale = max(least, *(abs(value) for value in theirs))
     return _apart(step, micro, stage, name, *pairs[worst], scale=scale)
+
+
+def _odds_losses(
+    step: int, micro: int, stage: str, name: str, theirs: Micro | EvalBatch, ours: Micro | EvalBatch
+) -> Iterator[Measure]:
+    """Measure what the odds term makes of each pair, on the scale of the rewards: of those it is a difference.
+
+    The batch's loss hides it: next to the NLL a pair's odds loss is small, and its rounding smaller than the loss's.
+    """
+    if theirs.odds_losses or ours.odds_losses:
+        rewards = [abs(value) for key, value in theirs.metrics.items() if key.endswith(_REWARDS)]
+        least = max((value for value in rewards if math.isfinite(value)), default=0.0)
+        yield _vector(step, micro, stage, name, theirs.odds_losses, ours.odds_losses, least)
 
 
 def _missing(step: int, micro: int, stage: str, theirs: set[str], ours: set[str]) -> Iterator[Measure]:
@@ -124,7 +141,7 @@ def scale_of(metric: str, values: Mapping[str, float]) -> float:
     if plain == "rewards/accuracies":
         return 1.0
     sources = {
-        "rewards/margins": ("rewards/chosen", "rewards/rejected"),
+        "rewards/margins": _REWARDS,
         "log_odds_chosen": ("logps/chosen", "logps/rejected"),
         "log_odds_ratio": ("logps/chosen", "logps/rejected"),
         "logits/chosen": ("logps/chosen",),
@@ -181,6 +198,7 @@ def compare_micro(theirs: Micro, ours: Micro) -> Iterator[Measure]:
         values = [getattr(trace, f"{side}_logps") for trace in (theirs, ours)]
         yield _vector(step, micro, "logps", side, *values)
     counted = counts_its_pairs(theirs) and counts_its_pairs(ours)
+    yield from _odds_losses(step, micro, "odds_loss", "per pair", theirs, ours)
     yield from compare_metrics(step, micro, theirs.metrics, ours.metrics, counted=counted)
     yield _apart(step, micro, "loss", "loss", theirs.loss, ours.loss)
 
@@ -322,6 +340,7 @@ def _compare_evaluation(last: int, theirs: Trace, ours: Trace) -> Iterator[Measu
         for side in ("chosen", "rejected"):
             values = [getattr(batch, f"{side}_logps") for batch in (mine, yours)]
             yield _vector(last, -1, "evaluation", f"batch {index}: {side} logps", *values)
+        yield from _odds_losses(last, -1, "evaluation", f"batch {index}: odds losses", mine, yours)
         both = counts_its_pairs(mine) and counts_its_pairs(yours)
         counted = counted and both
         label = f"batch {index}: "

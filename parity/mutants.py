@@ -56,6 +56,16 @@ def odds_sign(trainer: Any) -> None:
     _wrap(trainer, "odds_ratio_loss", around)
 
 
+def odds_in_half_precision(trainer: Any) -> None:
+    """Each pair's odds loss is rounded to half precision; for batches of 2, 4, 8 ... no gradient is."""
+
+    def around(inner: Callable[..., Any], chosen: Any, rejected: Any, *args: Any, **kwargs: Any) -> Any:
+        losses, *rest = inner(chosen, rejected, *args, **kwargs)
+        return (losses.half().to(losses.dtype), *rest)
+
+    _wrap(trainer, "odds_ratio_loss", around)
+
+
 def learning_rate_plus_one_percent(trainer: Any) -> None:
     """Every step is one percent too long."""
     trainer.args.learning_rate *= 1.01
@@ -140,13 +150,16 @@ class Mutant:
     scenario: str = "base"
     packed: bool = True
     """Whether it can be planted into the packed path as well; otherwise into the padded one only."""
+    trains: bool = True
+    """Whether it moves the weights; otherwise it changes the values alone that are logged."""
 
 
 PANEL = (
     Mutant("beta doubled", beta_doubled, ("rewards", "loss")),
     Mutant("labels shifted", labels_shifted, ("logps",)),
     Mutant("prompt masked", prompt_masked, ("nll",)),
-    Mutant("odds sign", odds_sign, ("loss",)),
+    Mutant("odds sign", odds_sign, ("odds_loss",)),
+    Mutant("odds in half precision", odds_in_half_precision, ("odds_loss",), trains=False),
     Mutant("learning rate +1%", learning_rate_plus_one_percent, ("learning_rate",)),
     Mutant("weight decay off", weight_decay_off, ("optimizer",)),
     Mutant("AdamW eps x100", adam_epsilon, ("optimizer",)),

@@ -1,7 +1,8 @@
 """The harness's own test: every planted bug must come out DIFFERENT, noticed first by the stage it belongs to.
 
 All mutants of a scenario run in one process of our arm against one trace of theirs and one floor. Besides the verdict
-it asks that the weights tell, and not the loss alone: the smallest such effect is the harness's power.
+it asks of every bug that moves the weights that they tell, and not the loss alone: the smallest such effect is the
+harness's power.
 """
 
 from __future__ import annotations
@@ -39,10 +40,11 @@ class Catch:
 
     @property
     def caught(self) -> bool:
-        """Whether it was found, where it should be, and not by the loss alone."""
+        """Whether it was found, where it should be, and in the weights unless it leaves them as they are."""
         divergence = self.judgement.divergence
         right_place = divergence is not None and divergence.stage in self.mutant.stages
-        return self.judgement.verdict is Verdict.DIFFERENT and right_place and self.weight_effect > 5
+        seen = self.weight_effect > 5 or not self.mutant.trains
+        return self.judgement.verdict is Verdict.DIFFERENT and right_place and seen
 
     def line(self) -> str:
         """Return one line of the table."""
@@ -71,10 +73,12 @@ class SelfTest:
         """Return the result as lines of text, the smallest effect last."""
         lines = [catch.line() for catch in self.catches]
         lines += [f"honest  {item.path}: {item.verdict.value}, {item.headline}" for item in self.honest]
-        weakest = min(self.catches, key=lambda catch: catch.weight_effect)
+        trained = [catch for catch in self.catches if catch.mutant.trains]
         caught = sum(catch.caught for catch in self.catches)
         lines.append(f"{caught} of {len(self.catches)} planted bugs caught in the right stage")
-        lines.append(f"smallest effect on the weights: {weakest.mutant.name}, {weakest.weight_effect:.3g} floors")
+        if trained:
+            weakest = min(trained, key=lambda catch: catch.weight_effect)
+            lines.append(f"smallest effect on the weights: {weakest.mutant.name}, {weakest.weight_effect:.3g} floors")
         return "\n".join(lines)
 
 

@@ -76,6 +76,8 @@ class Micro:
     """Whether any row of this batch held padding."""
     chosen_logps: list[float]
     rejected_logps: list[float]
+    odds_losses: list[float]
+    """Per pair what the odds term adds to the loss; empty in traces of before it was noted."""
     loss: float
     metrics: dict[str, float]
     path: str
@@ -88,6 +90,7 @@ class EvalBatch:
     num_pairs: int
     chosen_logps: list[float]
     rejected_logps: list[float]
+    odds_losses: list[float]
     metrics: dict[str, float]
 
 
@@ -156,6 +159,7 @@ def _micro(event: dict[str, Any]) -> Micro:
         padded=bool(event.get("padded")),
         chosen_logps=event.get("chosen_logps", []),
         rejected_logps=event.get("rejected_logps", []),
+        odds_losses=event.get("odds_losses", []),
         loss=event.get("loss", math.nan),
         metrics=event.get("metrics", {}),
         path=event.get("path", "padded"),
@@ -167,6 +171,7 @@ def _eval_batch(event: dict[str, Any]) -> EvalBatch:
         num_pairs=event["num_pairs"],
         chosen_logps=event.get("chosen_logps", []),
         rejected_logps=event.get("rejected_logps", []),
+        odds_losses=event.get("odds_losses", []),
         metrics=event.get("metrics", {}),
     )
 
@@ -225,6 +230,7 @@ def _joined_micro(parts: Sequence[Micro]) -> Micro:
         padded=any(part.padded for part in parts),
         chosen_logps=[value for part in parts for value in part.chosen_logps],
         rejected_logps=[value for part in parts for value in part.rejected_logps],
+        odds_losses=[value for part in parts for value in part.odds_losses],
         loss=fmean(part.loss for part in parts),
         metrics={**_mean_metrics([part.metrics for part in parts]), **losses},
         path="+".join(sorted({part.path for part in parts})),
@@ -236,6 +242,7 @@ def _joined_batch(parts: Sequence[EvalBatch]) -> EvalBatch:
         num_pairs=sum(part.num_pairs for part in parts),
         chosen_logps=[value for part in parts for value in part.chosen_logps],
         rejected_logps=[value for part in parts for value in part.rejected_logps],
+        odds_losses=[value for part in parts for value in part.odds_losses],
         metrics=_mean_metrics([part.metrics for part in parts]),
     )
 

@@ -38,6 +38,35 @@ def test_a_step_that_only_one_side_took_is_found(tmp_path):
     assert "log of step 3" in names
 
 
+def test_odds_losses_are_measured_by_pair_on_the_scale_of_the_rewards(tmp_path):
+    def rounded(events):
+        first(events, "micro")["odds_losses"] = [-0.05, -0.04001]
+
+    theirs, ours = write_trace(tmp_path / "a"), write_trace(tmp_path / "b", change=rounded)
+    (measure,) = _found(compare(theirs, ours), "odds_loss").values()
+    assert (measure.step, measure.theirs, measure.ours) == (0, -0.04, -0.04001)
+    assert measure.distance == pytest.approx(1e-5 / 0.2)  # the rewards of step 0 are -0.1 and -0.2
+
+
+def test_a_pair_whose_odds_loss_only_one_side_has_is_found(tmp_path):
+    def short(events):
+        first(events, "micro")["odds_losses"] = [-0.05]
+
+    theirs, ours = write_trace(tmp_path / "a"), write_trace(tmp_path / "b", change=short)
+    assert _found(compare(theirs, ours), "odds_loss")["per pair"].problem == "shape"
+
+
+def test_traces_of_before_odds_losses_were_noted_are_still_compared(tmp_path):
+    def older(events):
+        for event in events:
+            event.pop("odds_losses", None)
+
+    theirs, ours = (write_trace(tmp_path / name, change=older) for name in "ab")
+    measures = compare(theirs, ours)
+    assert not [measure for measure in measures if measure.stage == "odds_loss"]
+    assert all(measure.distance == 0 for measure in measures)
+
+
 def test_a_parameter_that_only_one_side_has_is_found():
     theirs = {"weight/a": torch.ones(2), "weight/b": torch.ones(2)}
     ours = {"weight/a": torch.ones(2), "weight/c": torch.ones(2)}

@@ -102,7 +102,7 @@ def test_what_two_processes_saw_is_one_trace_with_each_ones_loss(tmp_path):
     def other(events):
         for event in events:
             if event["event"] == "micro":
-                event.update(loss=4.5, chosen_logps=[-3.0, -4.0])
+                event.update(loss=4.5, chosen_logps=[-3.0, -4.0], odds_losses=[-0.03, -0.02])
                 event["metrics"]["rewards/accuracies"] = 0.0
 
     write_trace(tmp_path / "base")
@@ -111,6 +111,7 @@ def test_what_two_processes_saw_is_one_trace_with_each_ones_loss(tmp_path):
     assert len(joined.micros) == 3
     micro = joined.micros[0]
     assert micro.chosen_logps == [-1.0, -1.5, -3.0, -4.0]
+    assert micro.odds_losses == [-0.05, -0.04, -0.03, -0.02]
     assert len(micro.pairs) == 4
     assert micro.loss == 4.0
     assert micro.metrics["rewards/accuracies"] == 0.5

@@ -57,8 +57,8 @@ def events_of(steps: int, padded: bool) -> list[Event]:
         }
         events.append({
             "event": "micro", "step": step, "micro": step, "last": True, "pairs": [_pair(step), _pair(step + 1)],
-            "padded": padded, "chosen_logps": [-1.0, -1.5], "rejected_logps": [-2.0, -2.5], "loss": 3.5,
-            "metrics": metrics, "path": "padded",
+            "padded": padded, "chosen_logps": [-1.0, -1.5], "rejected_logps": [-2.0, -2.5],
+            "odds_losses": [-0.05, -0.04], "loss": 3.5, "metrics": metrics, "path": "padded",
         })  # fmt: skip
         group = {"lr": 1e-3, "betas": [0.9, 0.999], "eps": 1e-8, "weight_decay": 0.1, "num_params": 2, "members": "m"}
         events.append({
