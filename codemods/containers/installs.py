@@ -12,7 +12,7 @@ from codemods.containers.mentions import Places, excerpt
 from codemods.findings import Finding
 
 _NAMED = re.compile(
-    rb"(?<![\w./:@-])trl(?:\[[^\]\n]*\])?(?=[\s'\"=<>!~;@,\\)]|$)|git\+(?:https|ssh)://[^\s'\"]*?/trl(?:\.git)?(?![\w-])"
+    rb"(?<![\w./:@-])trl(?:\[[^\]\n]*\])?(?=[\s'\"=<>!~;@,\\)]|$)|(?:git\+)?(?:https|ssh)://[^\s'\"]*?/trl(?:\.git)?(?![\w-])"
 )
 _COMMAND = re.compile(
     rb"\b(?:pip3?(?:\.\d+)?|uv|uvx|poetry|pdm|conda|mamba|micromamba|pipenv|rye|pixi|hatch)\b.*\b(?:install|add|sync)\b"
@@ -48,7 +48,7 @@ def _is_installed(text: bytes, offset: int) -> bool:
 def _commented(text: bytes, offset: int) -> bool:
     """A hash after white space ends a command; a comment that says `pip install trl` installs nothing."""
     start = text.rfind(b"\n", 0, offset) + 1
-    return re.search(rb"(?:^|\s)#(?!\s*[!%])", text[start:offset]) is not None
+    return re.search(rb"(?:^|\s)#(?!\s*(?:MAGIC\s*)?[!%])", text[start:offset]) is not None
 
 
 def report_installs(

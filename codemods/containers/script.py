@@ -105,10 +105,12 @@ def _at_home(task: Task, virtual: Virtual, finding: Finding) -> Finding:
 
 
 def _shell_comments(task: Task) -> list[Finding]:
-    """`# !pip install trl` in a percent script runs when the script is opened as a notebook."""
-    if b"# %%" not in task.source and b"jupytext" not in task.source:
+    """`# !pip install trl` in a percent script runs when the script is opened as a notebook; Databricks has `# MAGIC`."""
+    if not any(mark in task.source for mark in (b"# %%", b"jupytext", b"# MAGIC")):
         return []
-    text = re.sub(rb"(?m)^(?![ \t]*#[ \t]*[!%])[^\r\n]*", lambda match: b" " * len(match.group()), task.source)
+    text = re.sub(
+        rb"(?m)^(?![ \t]*#[ \t]*(?:MAGIC[ \t]*)?[!%])[^\r\n]*", lambda match: b" " * len(match.group()), task.source
+    )
     return report_installs(task.path, task.places, text)
 
 

@@ -54,3 +54,9 @@ def test_a_broken_header_is_reported_and_the_import_moves() -> None:
     done = rewritten("m.py", source.encode(), Options(deps=True))
     assert done.result.decode() == source.replace(LINE, MOVED)
     assert "OC120" in codes(done)
+
+
+def test_an_install_in_a_databricks_notebook_is_told() -> None:
+    source = b"# Databricks notebook source\n# MAGIC %pip install trl==0.24\nfrom trl import ORPOTrainer\n# pip install trl\n"
+    done = rewrite_file("a.py", source, Options())
+    assert [(one.code, one.line) for one in done.findings] == [("OC120", 2)]
