@@ -23,6 +23,7 @@ from codemods.rewrite import Rewrite
 _HEADER = re.compile(
     rb"^# /// script[ \t]*(?:\r\n|\r|\n)(?P<body>(?:^#(?:| [^\r\n]*)(?:\r\n|\r|\n))+?)^# ///[ \t]*$", re.MULTILINE
 )
+_NO_SHELL = re.compile(rb"(?m)^(?![ \t]*#[ \t]*(?:MAGIC[ \t]*)?[!%])[^\r\n]*")
 _PAIRED = re.compile(rb"formats:[ \t]*['\"]?[^\r\n]*ipynb[^\r\n]*")
 
 
@@ -105,12 +106,10 @@ def _at_home(task: Task, virtual: Virtual, finding: Finding) -> Finding:
 
 
 def _shell_comments(task: Task) -> list[Finding]:
-    """`# !pip install trl` in a percent script runs when the script is opened as a notebook; Databricks has `# MAGIC`."""
+    """`# !pip install trl` of a percent script, or `# MAGIC %pip` of Databricks: it runs in the notebook they are."""
     if not any(mark in task.source for mark in (b"# %%", b"jupytext", b"# MAGIC")):
         return []
-    text = re.sub(
-        rb"(?m)^(?![ \t]*#[ \t]*(?:MAGIC[ \t]*)?[!%])[^\r\n]*", lambda match: b" " * len(match.group()), task.source
-    )
+    text = _NO_SHELL.sub(lambda match: b" " * len(match.group()), task.source)
     return report_installs(task.path, task.places, text)
 
 

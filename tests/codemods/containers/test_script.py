@@ -57,6 +57,6 @@ def test_a_broken_header_is_reported_and_the_import_moves() -> None:
 
 
 def test_an_install_in_a_databricks_notebook_is_told() -> None:
-    source = b"# Databricks notebook source\n# MAGIC %pip install trl==0.24\nfrom trl import ORPOTrainer\n# pip install trl\n"
-    done = rewrite_file("a.py", source, Options())
+    source = b"# Databricks notebook source\n# MAGIC %pip install trl==0.24\nfrom trl import ORPOTrainer\n"
+    done = rewrite_file("a.py", source + b"# pip install trl\n", Options())
     assert [(one.code, one.line) for one in done.findings] == [("OC120", 2)]
