@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,10 +17,11 @@ from torch import Tensor, nn
 
 from orpo_compat.attention import install
 from orpo_compat.errors import PackingRefused
+from orpo_compat.lean_layers import LeanLayers
 from orpo_compat.normalization import nll_token_count
 from orpo_compat.packed_path import PackedPath, packed_terms
 from orpo_compat.padded import Batch, TrainEval, mean_logit
-from orpo_compat.recompute import lighten
+from orpo_compat.recompute import is_selective, lighten
 from orpo_compat.self_check import open_packed_path
 from orpo_compat.terms import PairTerms
 
@@ -60,6 +62,7 @@ class PackedSteps(_Base):
     _packed: tuple[nn.Module, PackedPath | None] | None = None
     _take_off: Callable[[], None] | None = None
     _stop_recomputing: Callable[[], None] | None = None
+    _lean: tuple[nn.Module, LeanLayers] | None = None
     _differentiates_early = False
 
     @property
@@ -179,29 +182,43 @@ class PackedSteps(_Base):
         """Train on one micro-batch, releasing each group's activations before the next where nothing forbids it."""
         path = self.packed_path()
         self._differentiates_early = self._may_differentiate_early()
+        keeping_little: AbstractContextManager[None] = nullcontext()
         if path is not None:
             path.head_call.may_write_grad = self._differentiates_early and self.args.world_size == 1
-            self._recompute_little(path, self._bare(model))
+            keeping_little = self._keep_little(path, self._bare(model))
         try:
-            loss: Tensor = super().training_step(model, *args, **kwargs)
+            with keeping_little:
+                loss: Tensor = super().training_step(model, *args, **kwargs)
             return loss
         finally:
             self._differentiates_early = False
             if path is not None:
                 path.head_call.may_write_grad = False
 
-    def _recompute_little(self, path: PackedPath, model: nn.Module) -> None:
-        """Recompute what costs little, whether gradient checkpointing is on (TRL's default) or off.
+    def _lean_layers(self, model: nn.Module) -> LeanLayers | None:
+        """Return the layers that keep little by themselves; they are looked for once per model."""
+        in_float32 = self.accelerator.mixed_precision == "no" and self.args.device.type == "cpu"
+        if not in_float32 or self.accelerator.distributed_type in SHARDED:
+            return None
+        if self._lean is None or self._lean[0] is not model:
+            self._lean = (model, LeanLayers(model))
+        return self._lean[1]
+
+    def _keep_little(self, path: PackedPath, model: nn.Module) -> AbstractContextManager[None]:
+        """Return the block for a step that keeps little, whether gradient checkpointing is on (TRL's default) or off.
 
         Given ``gradient_checkpointing_kwargs`` are taken at their word: whole layers, as they say. So is what the user
         chose under FSDP1 and DeepSpeed, whose hooks inside a layer do not come out the same on a second call.
         """
+        lean = self._lean_layers(model)
         hooked = self.accelerator.distributed_type in SHARDED and not getattr(self.accelerator, "is_fsdp2", False)
         if self.args.gradient_checkpointing_kwargs is None and not hooked:
             tokens = max(path.budget() or 0, 2 * (self.args.max_length or 512))
-            changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4)
+            changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4, lean=bool(lean))
             if changed and not self.args.gradient_checkpointing:
                 self._stop_recomputing = getattr(model, "gradient_checkpointing_disable", None)
+        # Recomputed as a whole, a lean layer would compute its last product once more for nothing.
+        return lean.answering() if lean and is_selective(model) is None else nullcontext()
 
     def _may_differentiate_early(self) -> bool:
         if self.args.nan_policy == "skip" or self.compute_loss_func is not None:

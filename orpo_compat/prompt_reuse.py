@@ -65,7 +65,7 @@ def encode_with_prompts(
 
 
 def _ids(tokenizer: Any, texts: list[str]) -> list[TokenIds]:
-    """Encode without keeping track of where each token lies: a quarter faster. The tokenizer's last call set the rest."""
+    """Encode without noting where each token lies: a quarter faster. The tokenizer's last call set the rest."""
     encodings = tokenizer.backend_tokenizer.encode_batch_fast(texts, add_special_tokens=False)
     return [encoding.ids for encoding in encodings]
 

@@ -32,8 +32,8 @@ _KEPT = {
     if hasattr(torch.ops.aten, name)
 } | {torch.ops.orpo_compat.pair_attention.default, torch.ops.orpo_compat.wide_linear.default}
 
-# What autograd keeps of a layer over the outputs of its products alone, roughly.
-_EVERYTHING = 3
+# What autograd keeps of a layer over the outputs of its products alone, roughly; and what it keeps of a lean one.
+_EVERYTHING, _LEAN = 3.0, 1.5
 
 
 def selective() -> tuple[Any, Any]:
@@ -57,28 +57,30 @@ def is_selective(model: nn.Module) -> bool | None:
     return None
 
 
-def lighten(model: nn.Module, tokens: int, itemsize: int) -> bool:
+def lighten(model: nn.Module, tokens: int, itemsize: int, *, lean: bool = False) -> bool:
     """Recompute what lies between the products, rather than whole layers or nothing; say whether that is new.
 
     Whole layers go on being recomputed where a pass of so many tokens would not leave two thirds of the free memory
-    free. On CUDA nothing is recomputed instead: a compiled attention kernel falls back to a dense one under the
-    dispatch mode that the selective kind needs.
+    free. Nothing is recomputed by layers that are lean already (``lean_layers``), nor on CUDA, where a compiled
+    attention kernel falls back to a dense one under the dispatch mode that the selective kind needs.
     """
     enabled: Any = model
     before = is_selective(model)
     on_cuda = next(model.parameters()).device.type == "cuda"
-    if before or (on_cuda and before is None) or not getattr(model, "supports_gradient_checkpointing", False):
+    keeps_all = on_cuda or lean
+    if before or (keeps_all and before is None) or not getattr(model, "supports_gradient_checkpointing", False):
         return False
-    if before is False and not fits_easily(model, (_EVERYTHING if on_cuda else 1) * tokens, itemsize):
+    kept = _LEAN if lean else _EVERYTHING if on_cuda else 1.0
+    if before is False and not fits_easily(model, kept * tokens, itemsize):
         return False
-    if on_cuda:
+    if keeps_all:
         enabled.gradient_checkpointing_disable()
     else:
         enabled.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": selective})
     return True
 
 
-def fits_easily(model: nn.Module, tokens: int, itemsize: int) -> bool:
+def fits_easily(model: nn.Module, tokens: float, itemsize: int) -> bool:
     """Say whether a pass of so many tokens may keep its matrix products: in less than a third of the free memory."""
     device = next(model.parameters()).device
     if device.type == "cuda":

@@ -31,8 +31,9 @@ ROWS = [
 
 
 def trainer_of(folder: Path, kind: type[ORPOTrainer] = ORPOTrainer, model: Any = None, **settings: Any) -> ORPOTrainer:
+    settings = {"bf16": False, **settings}
     args = ORPOConfig(
-        output_dir=str(folder), bf16=False, use_cpu=True, report_to=[], max_steps=2, per_device_train_batch_size=2,
+        output_dir=str(folder), use_cpu=True, report_to=[], max_steps=2, per_device_train_batch_size=2,
         logging_steps=1, save_strategy="no", disable_tqdm=True, learning_rate=1e-3, max_length=64, **settings,
     )  # fmt: skip
     model = tiny_model() if model is None else model
@@ -41,6 +42,12 @@ def trainer_of(folder: Path, kind: type[ORPOTrainer] = ORPOTrainer, model: Any =
 
 def test_a_plain_model_trains_on_packed_rows(tmp_path: Path) -> None:
     assert trainer_of(tmp_path).active_path == "packed"
+
+
+def not_gated() -> Any:
+    """A model without a layer that could do with less."""
+    config = transformers.GPT2Config(vocab_size=len(tiny_tokenizer()), n_embd=32, n_layer=2, n_head=4, n_positions=64)
+    return transformers.GPT2LMHeadModel(config)
 
 
 def test_never_means_never(tmp_path: Path) -> None:
@@ -108,10 +115,24 @@ def test_the_model_gets_its_own_attention_back_after_training(tmp_path: Path) ->
 
 
 def test_default_checkpointing_becomes_selective_on_packed_rows(tmp_path: Path) -> None:
-    trainer = trainer_of(tmp_path)
+    trainer = trainer_of(tmp_path, model=not_gated())
     assert trainer.args.gradient_checkpointing
     trainer.train()
     assert is_selective(trainer.model) is True
+    trainer.train()
+    assert is_selective(trainer.model) is True
+
+
+def test_lean_layers_need_no_recomputation(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path)
+    assert trainer.args.gradient_checkpointing
+    trainer.train()
+    assert is_selective(trainer.model) is None
+    assert not any("forward" in vars(module) for module in trainer.model.model.modules())
+
+
+def test_bfloat16_has_no_lean_layers_and_recomputes(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path, bf16=True)
     trainer.train()
     assert is_selective(trainer.model) is True
 
@@ -130,7 +151,7 @@ def test_without_checkpointing_whole_layers_are_never_recomputed(tmp_path: Path)
             seen.append(is_selective(self.model))
             return super().odds_ratio_loss(chosen, rejected)
 
-    trainer = trainer_of(tmp_path, Own, gradient_checkpointing=False)
+    trainer = trainer_of(tmp_path, Own, not_gated(), gradient_checkpointing=False)
     trainer.train()
     assert seen == [True, True]
     assert is_selective(trainer.model) is None
