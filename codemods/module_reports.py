@@ -49,7 +49,8 @@ class StayReports:
     def _read_by_name(self) -> bool:
         """Whether the file reads one of the classes from something nobody can name, or by a string."""
         names = self._class_names()
-        if any(literal(fact.node) in names for fact in self.uses.context.survey.strings):
+        values = (literal(fact.node) or "" for fact in self.uses.context.survey.strings)
+        if any(value.rpartition(".")[2] in names for value in values):
             return True
         attributes = (node for node in self.uses.context.syntax.spans if isinstance(node, cst.Attribute))
         return any(node.attr.value in names and not self._explained(node) for node in attributes)
