@@ -11,7 +11,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any, ParamSpec
+from typing import Any, ParamSpec
 
 from torch import nn
 from transformers import AutoTokenizer, TrainingArguments
@@ -20,9 +20,6 @@ from orpo_compat.collator import PreferenceCollator
 from orpo_compat.config import ORPOConfig
 from orpo_compat.errors import UnknownArgument
 from orpo_compat.refusals import ADVICE
-
-if TYPE_CHECKING:
-    from orpo_compat.trainer import ORPOTrainer
 
 logger = logging.getLogger(__name__)
 
@@ -143,19 +140,16 @@ def completion_length(config: ORPOConfig, is_encoder_decoder: bool) -> int | Non
     return config.max_completion_length
 
 
-def resolve_collator(
-    collator: Callable[..., Any] | None, config: ORPOConfig, trainer: ORPOTrainer
-) -> Callable[..., Any]:
-    """Return the given collator, or TRL's padding; with the latter every column of a row is kept."""
-    trainer.use_dpo_data_collator = collator is None
-    if collator is not None:
-        return collator
+def default_collator(
+    config: ORPOConfig, *, pad_token_id: int, is_encoder_decoder: bool, max_length: int
+) -> PreferenceCollator:
+    """Return the collator that pads as TRL's does; with it every column of a row is kept."""
     config.remove_unused_columns = False
     return PreferenceCollator(
-        pad_token_id=trainer.padding_value,
-        is_encoder_decoder=trainer.is_encoder_decoder,
-        label_pad_token_id=trainer.label_pad_token_id,
-        pad_to=trainer.max_length if config.padding == "max_length" else None,
+        pad_token_id=pad_token_id,
+        is_encoder_decoder=is_encoder_decoder,
+        label_pad_token_id=config.label_pad_token_id,
+        pad_to=max_length if config.padding == "max_length" else None,
     )
 
 

@@ -123,11 +123,18 @@ class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, M
         reference = prepared if prepared is not None else prepared_init.probe()
         self._adopt_settings(config, reference, construction.resolve_tokenizer(processing_class, reference, config))
         self.metrics_fn = metrics_fn
-        collator = construction.resolve_collator(data_collator, config, self)
+        self.use_dpo_data_collator = data_collator is None
+        if data_collator is None:
+            data_collator = construction.default_collator(
+                config,
+                pad_token_id=self.padding_value,
+                is_encoder_decoder=self.is_encoder_decoder,
+                max_length=self.max_length,
+            )
         super().__init__(
             model=prepared,
             args=config,
-            data_collator=collator,
+            data_collator=data_collator,
             train_dataset=self._preprocess(train_dataset, "train", config),
             eval_dataset=self._preprocess(eval_dataset, "eval", config),
             processing_class=self.processing_class,
