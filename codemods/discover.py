@@ -29,6 +29,8 @@ MAX_NOTEBOOK_BYTES = 64 << 20
 """Saved plots make notebooks large; their code does not."""
 _MAX_SEARCHED = 64 << 20
 _CODE = (".py", ".pyi", ".ipynb")
+_NAMES = (*_CODE, ".pyw", ".md", ".rst")
+"""Kinds of files whose identifiers Python may read in another spelling."""
 _BINARY_SUFFIXES = """
     .7z .arrow .avi .bin .bmp .bz2 .class .ckpt .db .dll .dylib .eot .exe .feather .gguf .gif .gz .h5 .ico .jar .jpeg
     .jpg .mo .mov .mp3 .mp4 .msgpack .npy .npz .o .onnx .otf .parquet .pdf .pickle .pkl .png .pt .pth .pyc .pyd .pyo
@@ -79,9 +81,10 @@ def is_telling(path: str, content: bytes) -> bool:
     # Two plain searches first: they run at memory speed, and "corporation" is rare in code.
     if (b"ORPO" in content or b"orpo" in content) and _ORPO.search(content):
         return True
-    plain = json_spelt_out(content) if path.endswith(".ipynb") else spelt_out(content)
-    if plain is not content and _ORPO.search(plain):
-        return True
+    if path.endswith(_NAMES) or "." not in path.rpartition("/")[2]:
+        plain = json_spelt_out(content) if path.endswith(".ipynb") else spelt_out(content)
+        if plain is not content and _ORPO.search(plain):
+            return True
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") and b"O\0R\0P\0O" in content:
         return True
     return b"trl" in content and _INSTALLS.search(path) is not None

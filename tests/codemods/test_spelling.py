@@ -56,7 +56,9 @@ def test_a_package_in_other_letters_is_the_package() -> None:
     check_rewrites(f"import {trl}\n{trl}.ORPOTrainer()\n", "import orpo_compat\norpo_compat.ORPOTrainer()\n")
     check_rewrites(f"import trl\n{trl}.ORPOTrainer()\n", "import orpo_compat\norpo_compat.ORPOTrainer()\n")
     check_rewrites(f"from {trl}.{_full('trainer')} import ORPOConfig\n", "from orpo_compat import ORPOConfig\n")
-    assert is_telling("a.py", f"from {trl} import {_full('ORPOConfig')}\n".encode())
+    for path in ("a.py", "a.b/train"):
+        assert is_telling(path, f"from {trl} import {_full('ORPOConfig')}\n".encode())
+    assert not is_telling("a.json", _full("ORPOConfig").encode())
 
 
 def test_a_module_all_in_other_letters_comes_back() -> None:
