@@ -30,8 +30,9 @@ _SETTERS = {"setattr", "delattr", "object"}
 
 def apply(context: Context) -> None:
     """Look at every place that sets one of the classes' names on something."""
-    handed_on = _is_handed_on(context)
-    for where, owner, scope in [*_stores(context), *_calls(context)]:
+    places = [*_stores(context), *_calls(context)]
+    handed_on = bool(places) and _is_handed_on(context)
+    for where, owner, scope in places:
         if _may_be_source(context, _unwrapped(owner), scope, handed_on):
             context.refuse(
                 "OC123",
