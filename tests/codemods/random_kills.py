@@ -126,8 +126,8 @@ class Killer:
         return time.monotonic()
 
     def _entries(self) -> set[str]:
-        folder = self.root / JOURNAL
-        return {str(path) for path in folder.rglob("*")} if folder.is_dir() else set()
+        # What vanishes while it is listed is passed over by os.walk.
+        return {f"{folder}/{name}" for folder, dirs, files in os.walk(self.root / JOURNAL) for name in dirs + files}
 
     def shoot(self, one: Round, *arguments: str) -> bool:
         """Whether the command died of it, rather than being done before."""
