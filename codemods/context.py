@@ -150,8 +150,11 @@ class Context:
 
 
 def literal(node: cst.CSTNode | None) -> str | None:
-    """The value of a string literal, f-strings that put nothing in included; None for anything else."""
+    """The value of a string written out, in one piece or added up; None for anything else."""
     if isinstance(node, cst.ConcatenatedString):
+        left, right = literal(node.left), literal(node.right)
+        return None if left is None or right is None else left + right
+    if isinstance(node, cst.BinaryOperation) and isinstance(node.operator, cst.Add):
         left, right = literal(node.left), literal(node.right)
         return None if left is None or right is None else left + right
     if isinstance(node, cst.FormattedString):

@@ -13,6 +13,7 @@ from codemods.context import Context, callee, literal
 from codemods.findings import Severity
 from codemods.rules import Example, Phase, Rule
 from codemods.scopes import Binding
+from codemods.syntax import FromImport, dotted
 
 RULE = Rule(
     code="OC103",
@@ -44,6 +45,9 @@ def apply(context: Context) -> None:
 def speaks_of_source(context: Context) -> bool:
     """Whether the file reads TRL: an import of it, or a string that is a module of it."""
     if any(context.concerns_source(literal(fact.node)) for fact in context.survey.strings):
+        return True
+    froms = (fact.node for fact in context.survey.imports if isinstance(fact.node, FromImport))
+    if any(context.concerns_source(dotted(node.module)) and not node.relative for node in froms):
         return True
     paths = (context.names.imported(one) for scope in context.survey.module.walk() for one in _bindings(scope.bindings))
     return any(context.concerns_source(path) for path in paths)

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import libcst as cst
 
-from codemods.catalog import CLASSES
-from codemods.context import Context, literal
+from codemods.context import Context
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
 from codemods.rules.class_names import speaks_of_source
 from codemods.scopes import Scope
 from codemods.syntax import FromImport, dotted
+from codemods.unnamed_reads import unnamed_reads
 
 RULE = Rule(
     code="OC126",
@@ -69,45 +69,8 @@ def _remaining(context: Context) -> Iterator[tuple[int, str]]:
                 yield start, f"The star of {module}"
     for use in context.survey.uses():
         yield from _chain(context, use.node, use.scope, use.start)
-    if speaks_of_source(context):
-        yield from _read_from_unknown(context)
-
-
-def _read_from_unknown(context: Context) -> Iterator[tuple[int, str]]:
-    """A class read from what no name says: the value of a call or of a key, an attribute that holds the module."""
-    kept = set(_kept_modules(context))
-    for node in context.syntax.spans:
-        if not isinstance(node, cst.Attribute) or node.attr.value not in CLASSES:
-            continue
-        owner = root = node.value
-        while isinstance(root, cst.Attribute):
-            root = root.value
-        if isinstance(root, cst.Name):
-            unknown = isinstance(owner, cst.Attribute) and owner.attr.value in kept
-        else:
-            unknown = not _names_another(context, root)
-        start, end = context.syntax.span(node)
-        if unknown and not context.covered(start, end):
-            yield start, f"What {' '.join(context.syntax.code(node).split())} reads"
-
-
-def _kept_modules(context: Context) -> Iterator[str]:
-    """Attributes that the source package, or a module of it, is assigned to."""
-    for store in context.survey.stores:
-        target = context.syntax.parents.get(store.node)
-        assign = context.syntax.parents.get(target) if isinstance(target, cst.AssignTarget) else None
-        if not isinstance(store.node, cst.Attribute) or not isinstance(assign, cst.Assign):
-            continue
-        if not context.move.packages.isdisjoint(context.names.possible(assign.value, store.scope)):
-            yield store.node.attr.value
-
-
-def _names_another(context: Context, root: cst.CSTNode) -> bool:
-    """Whether strings in the expression say where it leads, and none of them to the source package."""
-    start, end = context.syntax.span(root)
-    inside = (fact.node for fact in context.survey.strings if start <= context.syntax.span(fact.node)[0] < end)
-    values = [literal(node) for node in inside]
-    return bool(values) and not any(value is None or context.concerns_source(value) for value in values)
+    for node in unnamed_reads(context) if speaks_of_source(context) else ():
+        yield context.syntax.span(node)[0], f"What {' '.join(context.syntax.code(node).split())} reads"
 
 
 def _chain(context: Context, node: cst.CSTNode, scope: Scope, start: int) -> Iterator[tuple[int, str]]:

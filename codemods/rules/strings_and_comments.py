@@ -40,10 +40,18 @@ def apply(context: Context) -> None:
                 context.report(text.code, offset, text.message(mention), text.advice(context), text.severity(mention))
     for fact in context.survey.strings:
         start = context.syntax.span(fact.node)[0]
-        if hidden_mention(context, fact.node) and not context.covered(start):
+        if hidden_mention(context, _sum_of(context, fact.node)) and not context.covered(start):
             text = Text(start, start, "string")
             context.report("OC103", start, text.message(Mention(0, 0, True)), text.advice(context))
     _report_filters(context)
+
+
+def _sum_of(context: Context, node: cst.CSTNode) -> cst.CSTNode:
+    """The whole of ``"trl" + ".ORPOTrainer"`` for its first part."""
+    above = context.syntax.parents.get(node)
+    while isinstance(above, cst.BinaryOperation) and above.left is node:
+        node, above = above, context.syntax.parents.get(above)
+    return node
 
 
 def _report_filters(context: Context) -> None:

@@ -35,6 +35,10 @@ def test_nothing_remains_of_what_was_rewritten() -> None:
         "def f(): return trl\nx = f().ORPOTrainer\n",
         "M = {'trl': trl}\nx = M['trl'].trainer.ORPOConfig\n",
         "class A:\n    def __init__(self): self.lib = trl\n    def f(self): return self.lib.ORPOTrainer\n",
+        "class A:\n    lib = trl\n    def f(self): return self.lib.ORPOTrainer\n",
+        "x = given(trl)['orpo'].ORPOTrainer\n",
+        "x = getattr(getattr(trl, 'trainer'), 'ORPOTrainer')\n",
+        "from trl.experimental import *\nx = orpo.ORPOTrainer\n",
     ],
 )
 def test_a_class_read_from_what_no_name_says_is_told(read: str) -> None:

@@ -50,3 +50,8 @@ def test_prose_is_information_and_a_string_a_warning() -> None:
 def test_filters_by_module_name_are_told_when_the_module_changes(call: str) -> None:
     check_rewrites(f"{call}\nfrom trl import ORPOConfig\n", f"{call}\nfrom orpo_compat import ORPOConfig\n", "OC103")
     check_noop(f"{call}\nfrom rl import ORPOConfig\n")
+
+
+def test_a_name_added_up_from_strings_is_told_where_it_begins() -> None:
+    done = check_refuses("import os\nname = ('trl' +\n  '.trainer' + '.orpo_trainer')\n", "OC103")
+    assert [finding.line for finding in done.findings] == [2]
