@@ -103,6 +103,7 @@ class Killer:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.kills = 0
         self.before = state(root)
         self.lasts: dict[str, float] = {}
         self.writes: dict[str, float] = {}
@@ -141,7 +142,9 @@ class Killer:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
-        return process.returncode == -signal.SIGKILL
+        died = process.returncode == -signal.SIGKILL
+        self.kills += died
+        return died
 
     def run(self, one: Round) -> str:
         """One round, from the originals to the originals. What it was like at the moment of death."""
@@ -200,7 +203,7 @@ def main(count: int, folder: Path) -> int:
     for one in rounds(count):
         seen[what := killer.run(one)] += 1
         print(f"{one.seed:4d} {one.victim:8} {one.moment:13} {one.cure:10} {what}", flush=True)
-    print(f"{count} rounds, every file whole: {dict(seen)}")
+    print(f"{count} rounds, {killer.kills} commands killed before they ended, every file whole: {dict(seen)}")
     return 0
 
 
