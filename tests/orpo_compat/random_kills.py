@@ -1,6 +1,6 @@
 """Kills a launched run of two processes at a random moment, resumes it, and compares it with an undisturbed one.
 
-python -m tests.orpo_compat.random_kills 20 FOLDER     # so many kills, one line each; exit code 1 if one lost something
+python -m tests.orpo_compat.random_kills 0 19 FOLDER     # twenty kills by their seeds; stops where something was lost
 
 The victim (a rank, or the launcher, whose ranks then die or are left to themselves) and the moment (anywhere, while a
 checkpoint is written, while the final model is) follow from the seed alone; the scheduler adds its own chance.
@@ -28,6 +28,7 @@ SAVING: dict[str, Any] = {
     "loss_normalization": "global", "max_steps": STEPS, "save_strategy": "steps", "save_steps": 1,
     "save_total_limit": 2, "train_sampling_strategy": "sequential", "save": True,
 }  # fmt: skip
+RESUMED = {**SAVING, "resume": True}
 VICTIMS = ("rank 0", "rank 1", "launcher", "launcher and ranks")
 MOMENTS = ("anywhere", "in a checkpoint", "in the final model")
 
@@ -113,18 +114,28 @@ def _kill(victim: str, process: subprocess.Popen[str], ranks: list[psutil.Proces
             rank.kill()
 
 
-def assert_nothing_lost(folder: Path, whole: Path) -> None:
-    """Checkpoints are whole, the model's folder holds a whole model or none, and the resumed run ends as the other."""
+def assert_whole(folder: Path, whole: Path) -> None:
+    """Every checkpoint that a kill left is whole, and the model's folder holds a whole model or none."""
     kept = checkpoints(folder)
-    assert kept
+    assert kept, "no checkpoint"
     assert [defect(path) for path in kept] == [None] * len(kept)
-    wanted = final_weights(whole)
     if (folder / "model" / "config.json").exists():
-        assert_same_weights(wanted, saved_model(folder))
-    again = launch(torchrun(2), folder, {**SAVING, "resume": True})
-    assert_same_weights(wanted, again.weights)
+        assert_same_weights(final_weights(whole), saved_model(folder))
+
+
+def assert_as_undisturbed(folder: Path, whole: Path) -> None:
+    """A resumed run ended with the weights of the one that nothing stopped, and saved them."""
+    wanted = final_weights(whole)
+    assert_same_weights(wanted, final_weights(folder))
     assert_same_weights(wanted, saved_model(folder))
     assert not (folder / "model" / STAGE).exists()
+
+
+def assert_nothing_lost(folder: Path, whole: Path) -> None:
+    """What a kill left is whole, and the run resumes as if nothing had happened."""
+    assert_whole(folder, whole)
+    launch(torchrun(2), folder, RESUMED)
+    assert_as_undisturbed(folder, whole)
 
 
 def saved_model(folder: Path) -> dict[str, torch.Tensor]:
@@ -134,23 +145,25 @@ def saved_model(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def main() -> int:
-    """Kill as often as asked; say what came of each."""
-    number, folder = int(sys.argv[1]), Path(sys.argv[2])
-    whole, lost = undisturbed(folder / "whole"), 0
-    for seed in range(number):
-        kill = Kill(VICTIMS[seed % len(VICTIMS)], MOMENTS[seed % len(MOMENTS)], seed)
+    """Kill as often as asked, resume all from one import, and say what came of each."""
+    first, last, folder = int(sys.argv[1]), int(sys.argv[2]), Path(sys.argv[3])
+    seeds = range(first, last + 1)
+    kills = {seed: Kill(VICTIMS[seed % len(VICTIMS)], MOMENTS[seed % len(MOMENTS)], seed) for seed in seeds}
+    whole = undisturbed(folder / "whole")
+    left: dict[int, str] = {}
+    for seed, kill in kills.items():
         place = folder / str(seed)
-        try:
-            code, _ = strike(kill, place)
-            stood = [path.name for path in checkpoints(place)]
-            staged = sorted(path.name for path in place.glob(f"*/{STAGE}/*"))
-            assert_nothing_lost(place, whole)
-            print(f"{kill}: exit {code}, left {stood}, unfinished {staged}: whole, resumed, equal", flush=True)
-        except AssertionError as error:
-            lost += 1
-            print(f"{kill}: LOST: {error}", flush=True)
-    print(f"{number - lost} of {number} lost nothing")
-    return 1 if lost else 0
+        code, _ = strike(kill, place)
+        unfinished = sorted(path.name for path in place.glob(f"*/{STAGE}/*"))
+        left[seed] = f"exit {code}, left {[path.name for path in checkpoints(place)]}, unfinished {unfinished}"
+        assert_whole(place, whole)
+        print(f"{kill}: {left[seed]}: whole", flush=True)
+    forked(folder, {str(seed): Planned(2, RESUMED) for seed in kills})
+    for seed, kill in kills.items():
+        assert_as_undisturbed(folder / str(seed), whole)
+        print(f"{kill}: resumed, equal")
+    print(f"{len(kills)} of {len(kills)} lost nothing")
+    return 0
 
 
 if __name__ == "__main__":
