@@ -149,6 +149,9 @@ class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, M
             # Older Trainers read these two instead of `loss_is_scaled_for_ga`.
             self.model_accepts_loss_kwargs = False
             self.compute_loss_func = self.compute_loss if self.loss_is_scaled_for_ga else None
+            if self.loss_is_scaled_for_ga:
+                # Some (5.3 is one) have accelerate divide by the accumulation steps, too.
+                self.accelerator.gradient_accumulation_steps = 1
         add_tags = getattr(self.model, "add_model_tags", None)
         if callable(add_tags):
             add_tags(list(self._tag_names))
