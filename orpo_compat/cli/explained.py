@@ -34,7 +34,7 @@ def explained_settings(model: Any) -> Iterator[None]:
                 f"--push-to-hub: the hub did not answer, or refused ({first}).\n"
                 "  Next: `orpo-compat doctor` tries it; log in with `hf auth login`, or leave --push-to-hub out."
             ) from error
-        if home == "peft":
+        if home == "peft" or (isinstance(error, ValueError) and first.startswith("Target modules")):  # up to peft 0.18
             names = ", ".join(_linear_names(model))
             raise ConfigError(f"LoRA: {first}\n  Next: give --lora-target-modules some of {names}.") from error
         if isinstance(error, ValueError) and "please select one of" in first:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 from parity.process import DRIVER
 
 ROOT = Path(__file__).parents[2]
+NEEDS_TRL = pytest.mark.skipif(find_spec("trl") is None, reason="trains TRL's arm")
 # What the console script does, without depending on where it was installed.
 MAIN = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; sys.path.insert(0, {root!r}); "
@@ -60,7 +62,7 @@ def test_help_names_every_option_without_importing_torch(elsewhere):
         (("--scenario", "bass"), "no scenario 'bass'"),
         (("--weights", "maybe"), "weights must be auto, hub or random"),
         (("--reference", "trl>=1"), "one release such as trl==0.24.0"),
-        (("--packing", "never ever"), "packing must be auto, always or never"),
+        pytest.param(("--packing", "never ever"), "packing must be auto, always or never", marks=NEEDS_TRL),
     ],
 )
 def test_a_mistake_is_one_sentence_and_exit_2(elsewhere, arguments, said):
@@ -103,6 +105,7 @@ def test_a_reference_that_has_trl_and_cannot_train_exits_4_and_shows_why(elsewhe
     assert "no libtorch.so here" in found.stderr
 
 
+@NEEDS_TRL
 def test_a_whole_run_passes_verifies_and_notices_an_altered_byte(elsewhere):
     found = _run(
         elsewhere, "--steps", "2", "--json", "out/e.json", "--html", "out/r.html", "--markdown", "out/r.md",
@@ -130,6 +133,7 @@ def test_verifying_what_is_no_evidence_is_one_sentence(elsewhere):
     assert "Traceback" not in found.stderr
 
 
+@NEEDS_TRL
 @pytest.mark.skipif(not Path("/proc").exists(), reason="looks for processes in /proc")
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_arm_behind(elsewhere, how):

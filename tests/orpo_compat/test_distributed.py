@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import transformers
+from packaging.version import Version
 
 from tests.orpo_compat.launching import Done, Planned, accelerate, assert_same_weights, forked, launch, start, torchrun
 
@@ -77,6 +79,9 @@ def test_two_processes_write_each_generation_once(runs: dict[str, Done]) -> None
         assert len({json.loads(line)["prompt"] for line in lines}) == len(lines) == count
 
 
+@pytest.mark.skipif(
+    Version(transformers.__version__) < Version("5.4"), reason="has torch load the optimizer onto cpu:0, which fails"
+)
 def test_a_run_resumes_with_another_number_of_processes(runs: dict[str, Done], tmp_path: Path) -> None:
     """Four steps at a stretch; two by two processes and two by one; two by one and two by two."""
     whole = runs["one saved"]

@@ -203,7 +203,7 @@ def test_a_model_by_name_trains_under_checkpointing_and_by_defaults(tmp_path: Pa
     trainer = ORPOTrainer(model=name, args=args, train_dataset=rows("plain"))
     before = copy_of(trainer.model)
     trainer.train()
-    assert trainer.model.is_gradient_checkpointing
+    assert trainer.args.gradient_checkpointing
     assert moved(trainer, before) == set(before)
     assert trainer.state.global_step == 4  # eight pairs, two at a time
 
