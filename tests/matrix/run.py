@@ -15,7 +15,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from tests.matrix.stacks import ROOT, environment, show_tools, tools_folder
+from tests.matrix.stacks import ROOT, dependencies, environment, show_tools, tools_folder
 
 SHOWN = ("torch", "transformers", "peft", "accelerate", "datasets")
 FAST = ("tests/orpo_compat", "tests/cli", "tests/codemods/test_rewrite.py", "tests/codemods/test_scopes.py")
@@ -29,7 +29,7 @@ _BEGIN, _END = "<!-- table of `make matrix` -->\n", "<!-- end of the table -->\n
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One run of the fast tests on one stack."""
+    """One run of the fast tests on one stack; versions of Python and of every declared dependency."""
 
     stack: str
     versions: dict[str, str]
@@ -51,20 +51,22 @@ def run_stack(stack: str, *, python: Path | None = None, tools: Path | None = No
     if python is None:
         show_tools(interpreter)
     tools = tools or tools_folder()
-    shown = subprocess.run([interpreter, "-c", _VERSIONS, *SHOWN], check=True, capture_output=True, text=True).stdout
+    names = [each.name for each in dependencies()]
+    found = subprocess.run([interpreter, "-c", _VERSIONS, *names], check=True, capture_output=True, text=True).stdout
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.xml")
-        command = [str(interpreter), "-c", _RUNNER, str(tools), "-q", "-m", "not slow",
+        command = [str(interpreter), "-c", _RUNNER, str(tools), "-q", "-m", "not slow", "-n", "2", "--dist", "loadfile",
                    "-p", "no:cacheprovider", f"--junit-xml={report}", *tests]  # fmt: skip
         surroundings = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "HF_HUB_OFFLINE": "1",
+            "OMP_NUM_THREADS": "1",
             "TOKENIZERS_PARALLELISM": "false",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         subprocess.run(command, cwd=ROOT, env=surroundings, check=False)
-        return Row(stack, json.loads(shown), *_counts(report))
+        return Row(stack, json.loads(found), *_counts(report))
 
 
 def _counts(report: Path) -> tuple[int, int, int]:
@@ -90,11 +92,12 @@ def table(rows: Sequence[Row]) -> str:
 
 def write_table(page: Path, rows: Sequence[Row]) -> None:
     """Put rows into a page's table: those of the same stack are replaced, others kept, new ones added."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
-    old, marker, after = rest.partition(_END)
+    text = page.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, marker, after = rest.partition(_END)
     if not marker:
         raise ValueError(f"{page} has no lines {_BEGIN.strip()!r} and {_END.strip()!r}")
-    merged = {row.stack: row for row in (*_read_rows(old), *rows)}
+    merged = {row.stack: row for row in (*read_rows(text), *rows)}
     page.write_text(before + _BEGIN + _hidden(merged.values()) + table([*merged.values()]) + _END + after,
                     encoding="utf-8", newline="\n")  # fmt: skip
 
@@ -103,6 +106,7 @@ def _hidden(rows: Sequence[Row]) -> str:
     return f"<!-- {json.dumps([asdict(row) for row in rows])} -->\n\n"
 
 
-def _read_rows(old: str) -> list[Row]:
-    first = old.strip().partition("\n")[0]
+def read_rows(text: str) -> list[Row]:
+    """The rows that a page's table was made from."""
+    first = text.partition(_BEGIN)[2].partition(_END)[0].strip().partition("\n")[0]
     return [Row(**row) for row in json.loads(first[5:-4])] if first.startswith("<!-- [") else []

@@ -11,6 +11,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import tomlkit
 from packaging.requirements import Requirement
@@ -20,13 +21,16 @@ from parity.environments import cache_folder, ensure_environment
 ROOT = Path(__file__).resolve().parents[2]
 NEWEST = Path(__file__).with_name("newest.txt")
 STACKS = ("oldest", "newest")
-TEST_TOOLS = ("pytest", "pytest-timeout", "hypothesis", "nbformat", "protobuf", "sentencepiece")
+TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "nbformat", "protobuf", "sentencepiece")
 
 
 def dependencies() -> list[Requirement]:
     """The declared dependencies, in the order of ``pyproject.toml``."""
-    project = tomlkit.parse((ROOT / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["project"]
-    return [Requirement(line) for line in project["dependencies"]]
+    return [Requirement(line) for line in _project()["dependencies"]]
+
+
+def _project() -> dict[str, Any]:
+    return dict(tomlkit.parse((ROOT / "pyproject.toml").read_text(encoding="utf-8")).unwrap()["project"])
 
 
 def constraints() -> dict[str, str]:

@@ -10,8 +10,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from tests.matrix.run import Row, run_stack, table, write_table
-from tests.matrix.stacks import NEWEST, constraints, dependencies, floor, packages
+from tests.matrix.run import Row, read_rows, run_stack, table, write_table
+from tests.matrix.stacks import NEWEST, ROOT, STACKS, constraints, dependencies, floor, packages
 
 VERSIONS = {"python": "3.11.7", "torch": "2.13.0", "transformers": "5.0.0", "peft": "0.18.0", "accelerate": "1.4.0",
             "datasets": "3.0.0"}  # fmt: skip
@@ -33,6 +33,22 @@ def test_the_newest_stack_is_no_older_than_what_everything_else_is_tested_with()
     pinned = constraints()
     assert all(Version(version) >= Version(pinned[name]) for name, version in newest.items())
     assert NEWEST.read_text(encoding="utf-8").count("==") == len(newest)
+
+
+def recorded() -> dict[str, Row]:
+    return {row.stack: row for row in read_rows((ROOT / "docs" / "support.md").read_text(encoding="utf-8"))}
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_support_table_is_of_the_stack_as_it_is_now(stack: str) -> None:
+    """A bound or a pin that was changed without `make matrix` fails here."""
+    if stack == "newest" and stack not in recorded():
+        pytest.skip("no whole run of the newest stack is recorded")
+    row = recorded()[stack]
+    for pin in packages(stack):
+        name, _, version = pin.partition("==")
+        assert Version(Version(row.versions[name]).public) == Version(version), f"{name}: run `make matrix`"
+    assert row.passed > 2000
 
 
 def test_a_dependency_without_a_lower_bound_is_named() -> None:
