@@ -78,16 +78,20 @@ def _skip(path: str, message: str, advice: str, severity: Severity = Severity.IN
 
 def is_telling(path: str, content: bytes) -> bool:
     """Whether the bytes hold a word that any rule, config or manifest check could act on."""
-    # Two plain searches first: they run at memory speed, and "corporation" is rare in code.
-    if (b"ORPO" in content or b"orpo" in content) and _ORPO.search(content):
+    if _says_orpo(content):
         return True
-    if path.endswith(_NAMES) or "." not in path.rpartition("/")[2]:
+    if path.endswith(_NAMES) or content.startswith(b"#!"):
         plain = json_spelt_out(content) if path.endswith(".ipynb") else spelt_out(content)
-        if plain is not content and _ORPO.search(plain):
+        if plain is not content and _says_orpo(plain):
             return True
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") and b"O\0R\0P\0O" in content:
         return True
     return b"trl" in content and _INSTALLS.search(path) is not None
+
+
+def _says_orpo(content: bytes) -> bool:
+    # Two plain searches first: they run at memory speed, and "corporation" is rare in code.
+    return (b"ORPO" in content or b"orpo" in content) and _ORPO.search(content) is not None
 
 
 def _search_huge(path: str, descriptor: int, size: int) -> bool:

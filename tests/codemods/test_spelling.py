@@ -57,7 +57,7 @@ def test_a_package_in_other_letters_is_the_package() -> None:
     check_rewrites(f"import trl\n{trl}.ORPOTrainer()\n", "import orpo_compat\norpo_compat.ORPOTrainer()\n")
     check_rewrites(f"from {trl}.{_full('trainer')} import ORPOConfig\n", "from orpo_compat import ORPOConfig\n")
     for path in ("a.py", "a.b/train"):
-        assert is_telling(path, f"from {trl} import {_full('ORPOConfig')}\n".encode())
+        assert is_telling(path, f"#!/usr/bin/python\nfrom {trl} import {_full('ORPOConfig')}\n".encode())
     assert not is_telling("a.json", _full("ORPOConfig").encode())
 
 
