@@ -21,8 +21,10 @@ from orpo_compat.wide_products import widened
 # One block's float32 logits: small enough for a CPU's shared cache, large enough to keep a GPU busy.
 _BLOCK_ELEMENTS = {"cpu": 1 << 20, "cuda": 1 << 26}
 _NARROWEST_BLOCK = 512
-# Logits that the forward walk keeps for the second one, in bytes: what is kept is not computed twice.
+# Logits that the forward walk keeps for the second one, in bytes: what is kept is not computed twice. Of no more than
+# so many of the vocabulary's entries, so that memory is the same whatever its size.
 _KEPT_BYTES = {"cpu": 96 << 20, "cuda": 512 << 20}
+_KEPT_ENTRIES = 1 << 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,10 @@ def _blocks(
 class _Keep:
     """Collects the first blocks' outputs within the budget."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, hidden_MD: Tensor) -> None:
         self.blocks: list[Tensor] = []
-        self._left = _KEPT_BYTES.get(device, _KEPT_BYTES["cuda"])
+        most = _KEPT_BYTES.get(hidden_MD.device.type, _KEPT_BYTES["cuda"])
+        self._left = min(most, len(hidden_MD) * _KEPT_ENTRIES * hidden_MD.element_size())
 
     def offer(self, raw_MW: Tensor) -> None:
         """Keep a block if it still fits; once one did not, none after it is kept."""
@@ -201,7 +204,7 @@ class _TokenLogps(torch.autograd.Function):
         trains_head = weight_VD.requires_grad or (bias_V is not None and bias_V.requires_grad)
         frozen = with_grad and hidden_MD.requires_grad and not trains_head
         walk = _Walk(hidden_MD, targets_M, rule, means=with_means, rows=frozen)
-        keep = _Keep(hidden_MD.device.type)
+        keep = _Keep(hidden_MD)
         for span, weight_WD, raw_MW in _blocks(hidden_MD, weight_VD, bias_V):
             if with_grad and not frozen:
                 keep.offer(raw_MW)

@@ -148,3 +148,19 @@ def test_kept_logits_stay_within_their_budget(monkeypatch: pytest.MonkeyPatch) -
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: saved.append(tensor) or tensor, lambda tensor: tensor):
         token_logps(hidden.requires_grad_(), weight.requires_grad_(), None, targets)
     assert sum(tensor.shape == (ROWS, 64) for tensor in saved) == 3
+
+
+@pytest.mark.parametrize("vocabulary", [1 << 15, 1 << 16, 1 << 17])
+def test_what_is_kept_for_the_backward_walk_does_not_grow_with_the_vocabulary(vocabulary: int) -> None:
+    rows, kept = 64, []
+    hidden = torch.randn(rows, 4, requires_grad=True)
+    weight = torch.randn(vocabulary, 4, requires_grad=True)
+
+    def keep(tensor: Tensor) -> Tensor:
+        kept.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        token_logps(hidden, weight, None, torch.arange(rows))
+    logits = [tensor for tensor in kept if tensor.dim() == 2 and len(tensor) == rows and tensor.shape[1] > 4]
+    assert sum(tensor.numel() for tensor in logits) == rows * (1 << 15)
