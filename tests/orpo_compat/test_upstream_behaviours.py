@@ -199,11 +199,13 @@ def test_without_evaluation_rows_there_are_none(tmp_path: Path) -> None:
 
 def test_a_model_by_name_trains_under_checkpointing_and_by_defaults(tmp_path: Path) -> None:
     name = named(seeded("qwen2"), tmp_path / "model")
-    args = quick(tmp_path, learning_rate=0.1, gradient_checkpointing=True, max_steps=-1, num_train_epochs=1)
+    # With its own keywords it is taken at its word.
+    checkpointing = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
+    args = quick(tmp_path, learning_rate=0.1, **checkpointing, max_steps=-1, num_train_epochs=1)
     trainer = ORPOTrainer(model=name, args=args, train_dataset=rows("plain"))
     before = copy_of(trainer.model)
     trainer.train()
-    assert trainer.args.gradient_checkpointing
+    assert trainer.model.is_gradient_checkpointing
     assert moved(trainer, before) == set(before)
     assert trainer.state.global_step == 4  # eight pairs, two at a time
 
