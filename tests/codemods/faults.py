@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import pathlib
 import signal
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -29,9 +30,14 @@ def counting(hook: Callable[[int, str, Callable[..., Any], tuple[Any, ...]], Any
 
         return call
 
+    # Python 3.10's paths hold some of the functions themselves.
+    held = getattr(pathlib, "_NormalAccessor", None)
     with contextlib.ExitStack() as stack:
         for name in CHANGING:
-            stack.enter_context(mock.patch.object(os, name, routed(name, getattr(os, name))))
+            call = routed(name, getattr(os, name))
+            if held is not None and getattr(held, name, None) is getattr(os, name):
+                stack.enter_context(mock.patch.object(held, name, staticmethod(call)))
+            stack.enter_context(mock.patch.object(os, name, call))
         yield
 
 
