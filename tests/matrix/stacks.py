@@ -15,6 +15,8 @@ from typing import Any
 
 import tomlkit
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
 
 from parity.environments import cache_folder, ensure_environment
 
@@ -27,6 +29,13 @@ TEST_TOOLS = ("pytest", "pytest-timeout", "pytest-xdist", "hypothesis", "nbforma
 def dependencies() -> list[Requirement]:
     """The declared dependencies, in the order of ``pyproject.toml``."""
     return [Requirement(line) for line in _project()["dependencies"]]
+
+
+def lowest_python() -> tuple[int, int]:
+    """The lower bound of ``requires-python``."""
+    (bound,) = SpecifierSet(_project()["requires-python"])
+    major, minor = Version(bound.version).release[:2]
+    return major, minor
 
 
 def _project() -> dict[str, Any]:
