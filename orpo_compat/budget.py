@@ -1,8 +1,8 @@
 """How many tokens one packed pass may take where the user leaves it to us.
 
-Enough to keep the matrix products busy, less where the model leaves too little memory for that, and never less than the
-batch's longest pair, which cannot be split: no pass then holds more than that pair does, however large the batch. From
-totals rather than from what happens to be free, so that a resumed run forms the same passes.
+Enough to keep the matrix products busy, less where the model leaves too little memory for that. A longer pair cannot be
+split and goes alone, the longest first, while no gradient is held yet: memory is then the same however large the batch.
+From totals rather than from what happens to be free, so that a resumed run forms the same passes.
 """
 
 from __future__ import annotations

@@ -61,19 +61,13 @@ class PackedPath:
         self.head_call = head_call
         self._embedded = bare_model
         self._nll_on_prompt = nll_scope == "prompt_and_response"
-        self._finds_budget = tokens_per_pass == "auto"
-        self._tokens_per_pass = busy_tokens(bare_model) if self._finds_budget else tokens_per_pass
+        found = busy_tokens(bare_model) if tokens_per_pass == "auto" else tokens_per_pass
+        self.budget = None if found is None else int(found)
         self._label_pad_token_id = label_pad_token_id
-
-    def budget(self, longest: int = 0) -> int | None:
-        """How many tokens a pass may have, given the longest pair's; None if there is no bound."""
-        if self._tokens_per_pass is None:
-            return None
-        return max(int(self._tokens_per_pass), longest if self._finds_budget else 0)
 
     def groups(self, lengths: Sequence[PairLengths]) -> list[list[int]]:
         """Say which pairs share a pass."""
-        return group_pairs(lengths, self.budget(max((pair.packed for pair in lengths), default=0)))
+        return group_pairs(lengths, self.budget)
 
     def run_group(
         self, model: nn.Module, batch: Mapping[str, Any], lengths: Sequence[PairLengths], group: list[int]

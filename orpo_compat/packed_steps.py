@@ -213,7 +213,7 @@ class PackedSteps(_Base):
         lean = self._lean_layers(model)
         hooked = self.accelerator.distributed_type in SHARDED and not getattr(self.accelerator, "is_fsdp2", False)
         if self.args.gradient_checkpointing_kwargs is None and not hooked:
-            tokens = max(path.budget() or 0, 2 * (self.args.max_length or 512))
+            tokens = max(path.budget or 0, 2 * (self.args.max_length or 512))
             changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4, lean=bool(lean))
             if changed and not self.args.gradient_checkpointing:
                 self._stop_recomputing = getattr(model, "gradient_checkpointing_disable", None)
