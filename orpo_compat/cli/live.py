@@ -6,6 +6,7 @@ tokens per second and memory; the lines carry the same numbers.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -23,15 +24,21 @@ _SHOWN = (("loss", "loss"), ("nll_loss", "nll"), ("rewards/margins", "margin"), 
 
 def sparkline(values: Sequence[float], width: int) -> str:
     """The last values as a row of bars, averaged down to the width; NaN is a blank."""
-    finite = [value for value in values if value == value and abs(value) != float("inf")]
+    finite = [value for value in values if math.isfinite(value)]
     if not finite or width < 1:
         return ""
     per_cell = max(1, -(-len(values) // width))
     cells = [values[i : i + per_cell] for i in range(0, len(values), per_cell)]
     means = [sum(cell) / len(cell) for cell in cells]
     low, high = min(finite), max(finite)
-    scale = (len(_BARS) - 1) / (high - low) if high > low else 0.0
-    return "".join(_BARS[round((m - low) * scale)] if low <= m <= high else " " for m in means)
+
+    def bar(mean: float) -> str:
+        if not math.isfinite(mean):
+            return " "
+        share = (mean - low) / (high - low) if high > low else 0.0
+        return _BARS[round(min(1.0, max(0.0, share)) * (len(_BARS) - 1))]
+
+    return "".join(map(bar, means))
 
 
 def clock(seconds: float) -> str:

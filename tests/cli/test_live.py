@@ -8,7 +8,7 @@ import tempfile
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.console import Console
 from transformers import TrainerControl, TrainerState, TrainingArguments
@@ -66,6 +66,8 @@ def test_the_panel_can_be_switched_off_on_a_terminal() -> None:
     assert written.getvalue().startswith("step 1/10")
 
 
+@example([0.0, 2.2250738585e-313], 2)  # a range too small to divide by
+@example([0.1] * 3, 1)  # whose mean is rounded above all of them
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=200), st.integers(1, 60))
 def test_sparklines_fit_and_rise_with_their_values(values: list[float], width: int) -> None:
     bars = sparkline(values, width)
