@@ -148,10 +148,8 @@ def show(number: int, run: dict[str, Any]) -> None:
 def summarize(runs: list[dict[str, Any]], setting: str) -> dict[str, Any]:
     """Take medians, compare losses, print the row."""
     by_arm = {arm: [run for run in runs if run["arm"] == arm] for arm in {run["arm"] for run in runs}}
-    medians = {
-        arm: {
-            key: statistics.median(run[key] for run in some) for key in ("train_s", "cpu_s", "peak_mb", "construct_s")
-        }
+    medians: dict[str, dict[str, Any]] = {
+        arm: {key: statistics.median(run[key] for run in some) for key in ("train_s", "cpu_s", "peak_mb")}
         for arm, some in by_arm.items()
     }
     for arm, some in by_arm.items():
