@@ -18,10 +18,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
-
-# Where other stacks are run on the same tests, a new example is no news about them.
-settings.register_profile("steady", derandomize=True, deadline=None)
 
 CHAT_TEMPLATE = (
     "{% for m in messages %}<|{{ m['role'] }}|>{{ m['content'] }}{{ eos_token }}{% endfor %}"
