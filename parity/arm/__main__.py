@@ -36,4 +36,5 @@ def load_driver() -> ModuleType:
 
 
 if __name__ == "__main__":
-    sys.exit(load_driver().main(sys.argv))
+    code = load_driver().main(sys.argv)
+    importlib.import_module(NAME + ".launch").end(code)
