@@ -23,6 +23,9 @@ from orpo_compat.wide_products import widened
 # ones that the tests hold.
 _IS_SOUND = Version(torch.__version__) >= Version("2.13")
 
+# The backward kernel computes every score of up to 512 keys, masked ones too; over keys in strips it skips most of those.
+_STRIP = 128
+
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
 _backward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward
 
@@ -118,25 +121,30 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 
 def _differentiate(ctx: Any, grad: Tensor, _grad_of_sums: Tensor | None) -> tuple[Tensor | None, ...]:
     query, key, value, attended, sums_HN = ctx.saved_tensors
+    dtype, (query, key, value) = query.dtype, (widened(x) for x in (query, key, value))
     grads = [torch.empty_like(x) for x in (query, key, value)]
-    query, key, value = (widened(x) for x in (query, key, value))
     grad_HNE, attended_HNE = (widened(x).transpose(1, 2) for x in (grad, attended))
 
-    def part(queries: slice, keys: slice, causal: bool) -> Any:
+    def add(queries: slice, keys: slice, *, causal: bool, fresh: tuple[bool, bool]) -> None:
         q, k = (slice(None), slice(None), queries), (slice(None), slice(None), keys)
         of_result = (attended_HNE[q], sums_HN[q], 0.0, causal)
-        return _backward(grad_HNE[q], query[q], key[k], value[k], *of_result, scale=ctx.scale)
+        pieces = _backward(grad_HNE[q], query[q], key[k], value[k], *of_result, scale=ctx.scale)
+        for whole, place, piece, first in zip(grads, (q, k, k), pieces, (fresh[0], fresh[1], fresh[1]), strict=True):
+            if first:
+                whole[place] = piece
+            else:
+                whole[place] += piece
 
     for prefix, first, rejected in _Parts(ctx.numbers):
         for span in (first, rejected):
-            if not _is_empty(span):
-                for whole, piece in zip(grads, part(span, span, True), strict=True):
-                    whole[:, :, span] = piece
+            for start in range(span.start, span.stop, _STRIP):
+                # The first strip's keys are seen by every query of the span.
+                fresh = (start == span.start, True)
+                keys = slice(start, min(start + _STRIP, span.stop))
+                add(slice(start, span.stop), keys, causal=True, fresh=fresh)
         if not _is_empty(prefix) and not _is_empty(rejected):
-            spans = (rejected, prefix, prefix)
-            for whole, span, piece in zip(grads, spans, part(rejected, prefix, False), strict=True):
-                whole[:, :, span] += piece
-    return *grads, None, None
+            add(rejected, prefix, causal=False, fresh=(False, False))
+    return *(x.to(dtype) for x in grads), None, None
 
 
 _operator.register_autograd(_differentiate, setup_context=_save)

@@ -138,7 +138,12 @@ def test_verifying_what_is_no_evidence_is_one_sentence(elsewhere):
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_run_that_is_stopped_leaves_no_arm_behind(elsewhere, how):
     process = subprocess.Popen(
-        _command("--output", "out"), cwd=elsewhere, stderr=subprocess.PIPE, env=_environment(elsewhere), text=True
+        _command("--output", "out"),
+        cwd=elsewhere,
+        stderr=subprocess.PIPE,
+        env=_environment(elsewhere),
+        text=True,
+        preexec_fn=_heed_interrupts,
     )
     deadline = time.monotonic() + 120
     while not (arms := _arms_under(elsewhere)) and time.monotonic() < deadline:
@@ -152,6 +157,11 @@ def test_a_run_that_is_stopped_leaves_no_arm_behind(elsewhere, how):
     while _arms_under(elsewhere) and time.monotonic() < deadline:
         time.sleep(0.2)
     assert not _arms_under(elsewhere)
+
+
+def _heed_interrupts() -> None:
+    """A shell starts what it puts in the background with SIGINT ignored, and children inherit that: undo it."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _arms_under(folder: Path) -> list[str]:

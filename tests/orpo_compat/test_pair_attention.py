@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from typing import Any
+from unittest import mock
 
 import pytest
 import torch
@@ -58,10 +59,15 @@ def gradients(result: Tensor, inputs: tuple[Tensor, ...], seed: int = 1) -> list
 
 
 @settings(deadline=None, max_examples=60)
-@given(st.lists(shapes, min_size=1, max_size=4), st.sampled_from([None, 0.3]))
+@given(st.lists(shapes, min_size=1, max_size=4), st.sampled_from([None, 0.3]), st.sampled_from([7, 32, 128]))
 def test_values_and_gradients_are_those_of_the_sequences(
-    pairs: list[tuple[int, int, int]], scale: float | None
+    pairs: list[tuple[int, int, int]], scale: float | None, strip: int
 ) -> None:
+    with mock.patch.object(pair_attention, "_STRIP", strip):
+        compare_with_the_sequences(pairs, scale)
+
+
+def compare_with_the_sequences(pairs: list[tuple[int, int, int]], scale: float | None) -> None:
     segments, inputs = layout(pairs), heads(sum(map(sum, pairs)), torch.float32)
     ours = attend(*inputs, segments, scale)
     theirs = sequence_by_sequence(*inputs, segments, SIZE**-0.5 if scale is None else scale)
@@ -69,6 +75,11 @@ def test_values_and_gradients_are_those_of_the_sequences(
     torch.testing.assert_close(ours.double(), theirs, rtol=1e-5, atol=1e-5)
     for mine, other in zip(gradients(ours, inputs), gradients(theirs, inputs), strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-4, atol=1e-5)
+
+
+def test_sequences_of_several_strips_are_differentiated_exactly() -> None:
+    strip = pair_attention._STRIP
+    compare_with_the_sequences([(2 * strip + 9, strip - 1, strip), (0, strip + 1, 5 * strip)], None)
 
 
 @pytest.mark.parametrize("wide", [True, False])
