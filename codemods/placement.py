@@ -211,5 +211,5 @@ class _Placement:
     def _indent(self) -> str:
         line, _ = self.source.position(self.start)
         start = self.source.line_starts[line - 1]
-        text = self.source.utf8[start : self.start].decode("utf-8").lstrip("\f")
+        text = self.source.utf8[start : self.start].decode("utf-8").rpartition("\f")[2]
         return text[: len(text) - len(text.lstrip(" \t"))]

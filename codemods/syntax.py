@@ -20,6 +20,7 @@ from libcst.metadata.span_provider import SpanProvidingCodegenState, byte_length
 
 from codemods.decode import Decoded
 from codemods.errors import UnreadableSource
+from codemods.form_feeds import without_form_feeds
 from codemods.spelling import identifier
 
 Span = tuple[int, int]
@@ -60,7 +61,7 @@ def parsed(source: Decoded) -> Syntax:
         UnreadableSource: neither parser accepts it, or it nests too deeply.
     """
     try:
-        tree = cst.parse_module(source.text)
+        tree = cst.parse_module(without_form_feeds(source.text))
         spans, printed = _spans(tree)
     except cst.ParserSyntaxError as error:
         raise UnreadableSource(f"it does not parse: {_first_line(error.message)}", error.raw_line) from None
@@ -152,7 +153,7 @@ def _goes_through(step: Callable[[], object]) -> bool:
 def libcst_accepts(text: str) -> bool:
     """Whether libcst can parse it."""
     try:
-        cst.parse_module(text)
+        cst.parse_module(without_form_feeds(text))
     except (cst.ParserSyntaxError, ValueError, RecursionError):
         return False
     return True
