@@ -13,6 +13,7 @@ from codemods.module_uses import RULE_CODE, ModuleUses, Moved
 from codemods.obstacles import forbidden
 from codemods.placement import Action
 from codemods.references import Group, Origin, Reference
+from codemods.repeats import Repeats
 from codemods.syntax import FromImport
 
 
@@ -23,6 +24,7 @@ class ModuleMove:
         self.context = context
         self.group = group
         self.uses = ModuleUses(context, group)
+        self.repeats = Repeats(context, group.home)
 
     def decide(self) -> None:
         """Report what stays, move what may."""
@@ -41,16 +43,30 @@ class ModuleMove:
         for one in self.uses.moved:
             self._rewrite(one, self.group.name if alias else self.context.move.target)
         if not stays:
-            for origin in self.group.origins:
-                self._act(origin, Action.SWAP)
-            return
+            return self._swap_or_drop()
         bringing = [origin for origin in self.group.origins if self._can_go(origin)]
         for origin in self.group.origins:
             if origin in bringing:
                 self._act(origin, Action.SWAP)
             elif self._left_out(bringing):
-                self.context.plan(origin.fact.node).add_import = True
+                self._bring(origin)
                 bringing.append(origin)
+
+    def _swap_or_drop(self) -> None:
+        """Nothing else needs the name: each import is swapped, or dropped where it would be there twice."""
+        for origin in self.group.origins:
+            twin = self.repeats.twin_of(origin)
+            self._act(origin, Action.SWAP if twin is None else Action.DROP)
+            if twin is None:
+                self.repeats.add(origin.fact.node)
+            else:
+                self.context.plan(origin.fact.node).twin = twin
+
+    def _bring(self, origin: Origin) -> None:
+        """Write the import of the target beside one that stays, unless it is there."""
+        if self.repeats.beside(origin.fact.node) is None:
+            self.context.plan(origin.fact.node).add_import = True
+            self.repeats.add(origin.fact.node)
 
     def _act(self, origin: Origin, action: Action) -> None:
         plan = self.context.plan(origin.fact.node)
@@ -71,7 +87,8 @@ class ModuleMove:
 
     def _left_out(self, bringing: list[Origin]) -> bool:
         """Whether a use can run without any of the imports that bring ours having run before it."""
-        return any(not any(self._precedes(origin, one.reference) for origin in bringing) for one in self.uses.moved)
+        starts = [one.reference for one in self.uses.moved if not self.repeats.given_before(one.reference.start)]
+        return any(not any(self._precedes(origin, one) for origin in bringing) for one in starts)
 
     def _precedes(self, origin: Origin, reference: Reference) -> bool:
         """Whether the import always runs before the reference."""

@@ -16,6 +16,7 @@ import libcst as cst
 
 from codemods.comments import Comment
 from codemods.facts import bound_name
+from codemods.removal import removed
 from codemods.syntax import FromImport, ImportStatement, PlainImport, Syntax
 from codemods.trimming import Name, Trimming, trimmed
 
@@ -30,6 +31,8 @@ class Action(Enum):
     """``from target import name``."""
     SWAP = "swap"
     """The module object itself: ``import target``."""
+    DROP = "drop"
+    """Of a plain import: nothing, because ``StatementPlan.twin`` imports the target already."""
 
 
 @dataclass(eq=False)
@@ -42,6 +45,8 @@ class StatementPlan:
     rule: str = "OC001"
     written_out: tuple[Sequence[str], Sequence[str]] | None = None
     """Of a star: the names that come from the target, and those that still come from the module."""
+    twin: ImportStatement | None = None
+    """The statement that makes the dropped names needless."""
 
     @property
     def changes(self) -> bool:
@@ -97,7 +102,7 @@ class _Placement:
         node = self.plan.node
         if isinstance(node, PlainImport):
             swapped = [one for one in node.names if self.plan.actions.get(one) is Action.SWAP]
-            changes = [(*self.syntax.span(one.name), self.target) for one in swapped]
+            changes = [*self._dropped(node), *((*self.syntax.span(one.name), self.target) for one in swapped)]
             return [*changes, *self._after([self._import()])] if self.plan.add_import else changes
         return self._from(node)
 
@@ -133,6 +138,16 @@ class _Placement:
         if not stay:
             return [token, (*star, ", ".join(come))]
         return [(*star, ", ".join(stay)), *self._after([f"{self.lazy}from {self.target} import {', '.join(come)}"])]
+
+    def _dropped(self, node: PlainImport) -> list[Change]:
+        names = [self._name(alias) for alias in node.names]
+        leaving = [one for one in names if one.action is Action.DROP]
+        if not leaving or self.plan.twin is None:
+            return []
+        if len(leaving) < len(names):
+            cut = trimmed(self.source, self.comments, names, leaving, (self.start, self.end))
+            return [(first, last, "") for first, last in cut.deletions]
+        return [removed(self.syntax, self.comments, node, self.plan.twin)]
 
     def _name(self, alias: cst.ImportAlias) -> Name:
         start, end = self.syntax.span(alias)
