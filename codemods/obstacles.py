@@ -6,14 +6,16 @@ whose name is taken: the uses stay, each with a finding.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import libcst as cst
 
+from codemods.class_bodies import always_before
 from codemods.context import callee, literal
 from codemods.module_uses import RULE_CODE, ModuleUses
 from codemods.references import Reference
-from codemods.scopes import Kind
+from codemods.scopes import Kind, Scope
 from codemods.string_patches import string_patch
 
 
@@ -31,7 +33,7 @@ def forbidden(uses: ModuleUses) -> bool:
     """Report what forbids a change, at its place and at every use that stays because of it."""
     if not uses.moved:
         return False
-    for look in (_foreign, _declared_global, _in_class_too, _probed, _patched, _looked_up, _taken):
+    for look in (_foreign, _declared_global, _in_class_too, _probed, _patched, _looked_up, _taken, _bound_later):
         found = look(uses)
         if found is not None:
             message = f"{found.reason}, so the uses of {uses.group.name} stay."
@@ -116,6 +118,33 @@ def _name_read(uses: ModuleUses, reference: Reference) -> str | None:
     if call is None or callee(call) != "getattr" or len(call.args) < 2:
         return None
     return ".".join((*reference.chain, literal(call.args[1].value) or ""))
+
+
+def _bound_later(uses: ModuleUses) -> Obstacle | None:
+    """A function has the target as a name of its own, perhaps not yet bound where the use stands."""
+    if uses.keeps_alias() and not uses.must_stay():
+        return None
+    target = uses.context.move.target_root
+    for one in uses.moved:
+        scope: Scope | None = one.reference.scope
+        while scope is not None and scope is not uses.group.home:
+            statements = list(_statements_that_bind(uses, scope)) if scope.kind is Kind.FUNCTION else []
+            start, syntax = one.reference.start, uses.context.syntax
+            if statements and not any(always_before(syntax, statement, start) for statement in statements):
+                where = syntax.span(statements[0])[0]
+                return Obstacle("OC110", where, f"{target!r} may not be imported here yet", "Import it further up.")
+            scope = scope.parent
+    return None
+
+
+def _statements_that_bind(uses: ModuleUses, scope: Scope) -> Iterator[cst.CSTNode]:
+    """Imports that make the target a name of the scope, or will when their own uses move."""
+    for binding in scope.bindings.get(uses.context.move.target_root, ()):
+        if binding.statement is not None:
+            yield binding.statement
+    for group in uses.context.names.groups:
+        if group.home is scope:
+            yield from (origin.fact.node for origin in group.origins)
 
 
 def _taken(uses: ModuleUses) -> Obstacle | None:

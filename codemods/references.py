@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import libcst as cst
 
@@ -162,6 +163,7 @@ class Names:
         names = {name for moved in self.move.sources.values() for name in moved}
         return frozenset(f"{self.move.target}.{name}" for name in names)
 
+    @cached_property
     def groups(self) -> list[Group]:
         """Names bound to modules of interest, in source order, with their references."""
         groups: dict[tuple[Scope, str], Group] = {}

@@ -107,7 +107,7 @@ def _is_given(context: Context, name: cst.Name, scope: Scope) -> bool:
 
 def _is_handed_on(context: Context) -> bool:
     """Whether a module of the source package is used as a value."""
-    for group in context.names.groups():
+    for group in context.names.groups:
         for reference in group.references:
             if any(".".join((path, *reference.chain)) in context.move.packages for path in group.paths):
                 return True

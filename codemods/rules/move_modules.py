@@ -49,5 +49,5 @@ ALSO = (
 
 def apply(context: Context) -> None:
     """Decide for every name that is bound to a module of interest."""
-    for group in context.names.groups():
+    for group in context.names.groups:
         ModuleMove(context, group).decide()

@@ -317,3 +317,35 @@ def test_a_name_that_is_looked_up_as_a_string_keeps_its_import(statement: str) -
 def test_a_string_that_is_no_name_of_this_module_keeps_nothing() -> None:
     rest = "x = version('trl')\n"
     check_rewrites(f"import trl\n{rest}trl.ORPOConfig\n", f"import orpo_compat\n{rest}orpo_compat.ORPOConfig\n")
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import trl\n\n\ndef f():\n    c = trl.ORPOConfig\n    import orpo_compat\n    return c\n",
+        "import trl\n\n\ndef f():\n    if a:\n        import orpo_compat\n    return trl.ORPOConfig\n",
+    ],
+)
+def test_a_use_stays_whose_function_imports_the_target_later(source: str) -> None:
+    check_refuses(source, "OC110")
+
+
+def test_a_use_stays_whose_function_gets_the_target_later() -> None:
+    head = "import trl\n\n\ndef f():\n    c = trl.ORPOConfig\n"
+    check_rewrites(
+        f"{head}    from trl.experimental import orpo\n    return orpo.ORPOTrainer\n",
+        f"{head}    import orpo_compat\n    return orpo_compat.ORPOTrainer\n",
+        "OC110",
+    )
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import {0}\n\n\ndef f():\n    import orpo_compat\n    return [lambda: {0}.ORPOConfig]\n",
+        "import {0}\n\n\ndef f():\n    c = {0}.ORPOConfig\n\n    def g():\n        import orpo_compat\n",
+        "import {0} as t\n\n\ndef f():\n    c = t.ORPOConfig\n    import {0}\n    return {0}.ORPOTrainer\n",
+    ],
+)
+def test_a_function_that_has_the_target_in_time_is_no_obstacle(source: str) -> None:
+    check_rewrites(source.format("trl"), source.format("orpo_compat"))
