@@ -1,7 +1,7 @@
-"""Which norms and gated layers of a model may be answered by ``lean_functions``, and for how long.
+"""Which norms, linear and gated layers of a model may be answered by ``lean_functions``, and for how long.
 
-No class is known by name. A module is taken if it has the parts of one of the two kinds and, tried on a few rows,
-gives the same result bit for bit; whatever else its class does would show in the result. What something watches,
+No class of a model is known by name. A norm or gated layer is taken if it has the parts of one and, tried on a few
+rows, gives the same result bit for bit; whatever else its class does would show in the result. What something watches,
 wraps or has replaced is left alone. Only float32 on a CPU: elsewhere the gain was not measured.
 """
 
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers.modeling_layers import GradientCheckpointingLayer
 
 from orpo_compat.embedding_call import forward_replaced
-from orpo_compat.lean_functions import ACTIVATIONS, gated_layer, rms_norm
+from orpo_compat.lean_functions import ACTIVATIONS, gated_layer, last_normed, linear, rms_norm
 
 Forward = Callable[[Tensor], Tensor]
 
@@ -31,25 +31,61 @@ class LeanLayers:
 
     def __init__(self, model: nn.Module) -> None:
         self._forwards: dict[nn.Module, Forward] = {}
+        self._into_grad = False
         layers = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
-        gated = [_first_gated(layer) for layer in layers]
+        gated = [self._first_gated(layer) for layer in layers]
         if layers and None not in gated:
             norms = [(module, _lean_norm(module)) for module in model.modules()]
-            found = [each for each in (*gated, *norms) if each is not None]
+            taken = {part for each in gated if each is not None for part in each[0].modules()}
+            alone = (module for layer in layers for module in layer.modules() if module not in taken)
+            linears = [(module, self._lean_linear(module)) for module in alone]
+            found = [each for each in (*gated, *norms, *linears) if each is not None]
             self._forwards = {module: forward for module, forward in found if forward is not None}
 
     def __bool__(self) -> bool:
         return bool(self._forwards)
 
     @contextmanager
-    def answering(self) -> Iterator[None]:
-        """Within this block, and the backward passes in it, the modules keep little."""
+    def answering(self, *, into_grad: bool = False) -> Iterator[None]:
+        """Within this block, and the backward passes in it, the modules keep little.
+
+        Args:
+            into_grad: Add the weights' gradients to their ``.grad`` in place; only for plain ``backward()`` calls of
+                one process.
+        """
+        self._into_grad = into_grad
         with ExitStack() as stack:
+            stack.callback(last_normed.forget)
             for module, forward in self._forwards.items():
                 # Hooks may have come since.
                 if all(map(_is_untouched, module.modules())):
                     stack.enter_context(forward_replaced(module, partial(_answer, module, forward)))
             yield
+
+    def _first_gated(self, layer: nn.Module) -> tuple[nn.Module, Forward | None] | None:
+        tried = ((module, self._lean_gated(module)) for module in layer.modules())
+        return next((found for found in tried if found[1] is not None), None)
+
+    def _lean_gated(self, module: nn.Module) -> Forward | None:
+        parts = {name: child for name, child in module.named_children() if name in _PARTS}
+        weights = [child.weight for child in parts.values() if _is_plain_linear(child) and child.bias is None]
+        if len(weights) < len(_PARTS) or not _is_untouched(module) or len(list(module.parameters())) > len(weights):
+            return None
+        gate, up, down = (parts[name] for name in ("gate_proj", "up_proj", "down_proj"))
+
+        def forward_with(activation: Any) -> Forward:
+            return lambda inputs: gated_layer(
+                inputs, _weight(gate), _weight(up), _weight(down), activation, into_grad=self._into_grad
+            )
+
+        return _first_equal(module, _weight(gate).shape[1], [forward_with(each) for each in ACTIVATIONS])
+
+    def _lean_linear(self, module: nn.Module) -> Forward | None:
+        # Of a frozen one autograd keeps nothing as it is.
+        if not _is_plain_linear(module) or not _weight(module).requires_grad:
+            return None
+        plain: Any = module
+        return lambda inputs: linear(inputs, plain.weight, plain.bias, into_grad=self._into_grad)
 
 
 def _answer(module: nn.Module, lean: Forward, inputs: Tensor) -> Tensor:
@@ -57,11 +93,6 @@ def _answer(module: nn.Module, lean: Forward, inputs: Tensor) -> Tensor:
         return lean(inputs)
     answer: Tensor = type(module).forward(module, inputs)
     return answer
-
-
-def _first_gated(layer: nn.Module) -> tuple[nn.Module, Forward | None] | None:
-    tried = ((module, _lean_gated(module)) for module in layer.modules())
-    return next((found for found in tried if found[1] is not None), None)
 
 
 def _lean_norm(module: nn.Module) -> Forward | None:
@@ -77,19 +108,6 @@ def _lean_norm(module: nn.Module) -> Forward | None:
     return _first_equal(module, _weight(module).shape[0], forwards)
 
 
-def _lean_gated(module: nn.Module) -> Forward | None:
-    parts = {name: child for name, child in module.named_children() if name in _PARTS}
-    weights = [child.weight for child in parts.values() if _is_plain_linear(child)]
-    if len(weights) < len(_PARTS) or not _is_untouched(module) or len(list(module.parameters())) > len(weights):
-        return None
-    gate, up, down = (parts[name] for name in ("gate_proj", "up_proj", "down_proj"))
-
-    def forward_with(activation: Any) -> Forward:
-        return lambda inputs: gated_layer(inputs, _weight(gate), _weight(up), _weight(down), activation)
-
-    return _first_equal(module, _weight(gate).shape[1], [forward_with(each) for each in ACTIVATIONS])
-
-
 def _weight(linear: nn.Module) -> Tensor:
     weight: Any = linear.weight
     return weight  # type: ignore[no-any-return]
@@ -97,8 +115,7 @@ def _weight(linear: nn.Module) -> Tensor:
 
 def _is_plain_linear(module: nn.Module) -> bool:
     # Adapters, quantized and parametrized layers are other classes.
-    plain = type(module) is nn.Linear and getattr(module, "bias", None) is None
-    return plain and _is_untouched(module) and _is_float32(module.weight, 2)
+    return type(module) is nn.Linear and _is_untouched(module) and _is_float32(module.weight, 2)
 
 
 def _is_float32(weight: Any, axes: int) -> bool:

@@ -218,7 +218,9 @@ class PackedSteps(_Base):
             if changed and not self.args.gradient_checkpointing:
                 self._stop_recomputing = getattr(model, "gradient_checkpointing_disable", None)
         # Recomputed as a whole, a lean layer would compute its last product once more for nothing.
-        return lean.answering() if lean and is_selective(model) is None else nullcontext()
+        if not lean or is_selective(model) is not None:
+            return nullcontext()
+        return lean.answering(into_grad=path.head_call.may_write_grad)
 
     def _may_differentiate_early(self) -> bool:
         if self.args.nan_policy == "skip" or self.compute_loss_func is not None:

@@ -23,7 +23,7 @@ from orpo_compat.wide_products import widened
 # ones that the tests hold.
 _IS_SOUND = Version(torch.__version__) >= Version("2.13")
 
-# The backward kernel computes every score of up to 512 keys, masked ones too; over keys in strips it skips most of those.
+# The backward kernel computes every score of up to 512 keys, masked ones too; given them in strips it skips most.
 _STRIP = 128
 
 _forward = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu

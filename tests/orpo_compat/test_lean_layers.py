@@ -11,7 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
-from orpo_compat.lean_functions import _Gated, _RmsNorm
+from orpo_compat.lean_functions import _Gated, _Linear, _RmsNorm
 from orpo_compat.lean_layers import LeanLayers
 from tests.orpo_compat.test_packed_path import FAMILIES, build
 
@@ -32,13 +32,16 @@ def nodes(loss: Tensor) -> set[str]:
     return names
 
 
-def step(model: nn.Module, lean: LeanLayers | None = None) -> tuple[Tensor, dict[str, Tensor | None], set[str]]:
-    """Return a step's loss, gradients and nodes."""
+def step(
+    model: nn.Module, lean: LeanLayers | None = None, *, into_grad: bool = False, passes: int = 1
+) -> tuple[Tensor, dict[str, Tensor | None], set[str]]:
+    """Return a step's last loss, gradients and nodes."""
     model.zero_grad()
-    with lean.answering() if lean is not None else torch.enable_grad():
-        loss = model(input_ids=IDS, labels=IDS).loss
-        names = nodes(loss)
-        loss.backward()
+    with lean.answering(into_grad=into_grad) if lean is not None else torch.enable_grad():
+        for _ in range(passes):
+            loss = model(input_ids=IDS, labels=IDS).loss
+            names = nodes(loss)
+            loss.backward()
     return loss.detach(), {name: p.grad for name, p in model.named_parameters()}, names
 
 
@@ -49,13 +52,22 @@ def test_a_gated_model_trains_as_before(family: str) -> None:
     assert lean
     expected_loss, expected, _ = step(model)
     loss, gradients, names = step(model, lean)
-    assert f"{_Gated.__name__}Backward" in names
+    assert {f"{each.__name__}Backward" for each in (_Gated, _Linear)} <= names
     assert not any("Silu" in name or "Gelu" in name for name in names)
     # Cohere's layer norms are of another kind, and stay.
     assert ("PowBackward0" in names) is (f"{_RmsNorm.__name__}Backward" not in names) is family.startswith("cohere")
     torch.testing.assert_close(loss, expected_loss, rtol=0, atol=0)
     for name, value in expected.items():
         torch.testing.assert_close(gradients[name], value, rtol=2e-5, atol=2e-6, msg=lambda m, n=name: f"{n}: {m}")
+
+
+@pytest.mark.parametrize("family", LEAN)
+def test_gradients_of_several_passes_add_up_in_place(family: str) -> None:
+    model = build(family)
+    _, expected, _ = step(model, passes=3)
+    _, gradients, _ = step(model, LeanLayers(model), into_grad=True, passes=3)
+    for name, value in expected.items():
+        torch.testing.assert_close(gradients[name], value, rtol=2e-5, atol=4e-6, msg=lambda m, n=name: f"{n}: {m}")
 
 
 @pytest.mark.parametrize("family", sorted(set(FAMILIES) - set(LEAN) - {"llama-tied", "llama-eager", "qwen2-window"}))
