@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 
 TOKENIZED_MARK = "chosen_input_ids"
 LABELS_MARK = "chosen_labels"
-_ID_LISTS = ("_input_ids", "_attention_mask", "_labels")
 Tokenize = Callable[[dict[str, Any]], dict[str, Any]]
 
 
@@ -55,18 +54,21 @@ class DataReport:
 
 
 def render_and_tokenize(batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules) -> dict[str, list[Any]]:
-    """Bring a batch of raw rows to text and then to token ids; a pure function, so that maps are cacheable."""
+    """Bring a batch of raw rows to text and then to token ids; a pure function, so that maps are cacheable.
+
+    Ids are arrays: ``datasets`` looks at every number of a list, and copies an array.
+    """
     texts = render(batch, tokenizer)
     return {**texts, **tokenize_pairs(texts, tokenizer, rules)}
 
 
-def render_and_tokenize_into_arrays(
+def render_and_tokenize_into_lists(
     batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules
 ) -> dict[str, list[Any]]:
-    """Do the same, with ids as arrays: ``datasets`` looks at every number of a list, and copies an array."""
+    """Do the same for a stream, whose rows are handed on as they are."""
     columns = render_and_tokenize(batch, tokenizer, rules)
     return {
-        name: [np.array(ids, dtype=np.int64) for ids in values] if name.endswith(_ID_LISTS) else values
+        name: [ids.tolist() if isinstance(ids, np.ndarray) else ids for ids in values]
         for name, values in columns.items()
     }
 
@@ -166,7 +168,7 @@ class Preprocessor:
         if not streaming:
             options["new_fingerprint"] = self._fingerprint(data)
         data = data.map(
-            render_and_tokenize if streaming else render_and_tokenize_into_arrays,
+            render_and_tokenize_into_lists if streaming else render_and_tokenize,
             batched=True,
             fn_kwargs={"tokenizer": self.tokenizer, "rules": self.rules},
             **options,

@@ -61,7 +61,11 @@ def encode_with_prompts(
     longest = max(map(len, tokenizer.get_added_vocab()), default=0)
     pieces = zip(encoded.encodings, prompt_ids, prompts, strict=True)
     joints = [_joint(encoding, ids, len(prompt) - longest) for encoding, ids, prompt in pieces]
-    return prompt_ids, *(_behind(tokenizer, prompts, prompt_ids, joints, list(side)) for side in responses)
+    # In one call, so that the tokenizer's threads share all of it.
+    responses_in_turn = [response for side in responses for response in side]
+    times = len(responses)
+    full = _behind(tokenizer, prompts * times, prompt_ids * times, joints * times, responses_in_turn)
+    return prompt_ids, *(full[i : i + len(prompts)] for i in range(0, len(full), len(prompts)))
 
 
 def _ids(tokenizer: Any, texts: list[str]) -> list[TokenIds]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntFlag
 from typing import Any
 
+import numpy as np
+
 from orpo_compat.loss import IGNORE_INDEX
 from orpo_compat.prompt_reuse import encode_with_prompts
 
@@ -90,8 +92,8 @@ class _Pair:
 def tokenize_pairs(batch: Mapping[str, Sequence[str]], tokenizer: Any, rules: TokenizationRules) -> dict[str, Any]:
     """Tokenize a batch of rows with ``prompt``, ``chosen`` and ``rejected`` strings.
 
-    Returns TRL's columns: ``prompt_input_ids``, ``prompt_attention_mask`` and, for chosen and rejected,
-    ``*_input_ids``, ``*_attention_mask`` (decoder-only) and ``*_labels``; and ``row_note`` (see ``RowNote``).
+    Returns TRL's columns, each row an int64 array: ``prompt_input_ids``, ``prompt_attention_mask`` and, for chosen and
+    rejected, ``*_input_ids``, ``*_attention_mask`` (decoder-only) and ``*_labels``; and ``row_note`` (see ``RowNote``).
     """
     if rules.is_encoder_decoder:
         return _tokenize_encoder_decoder(batch, tokenizer, rules)
@@ -113,7 +115,12 @@ def join_answers(
     """Finish one row whose boundaries are already known, as TRL's ``build_tokenized_answer`` returns them."""
     sides = [_Response(list(side["prompt_input_ids"]), list(side["input_ids"])) for side in (chosen, rejected)]
     pair = _finish_pair(_Pair(sides[0], sides[1], prompt), tokenizer, rules)
-    return {name: values[0] for name, values in _columns([pair], rules).items() if name != "row_note"}
+    return only_row(_columns([pair], rules))
+
+
+def only_row(columns: Mapping[str, Any]) -> dict[str, TokenIds]:
+    """Take the row out of columns of one, as lists."""
+    return {name: values[0].tolist() for name, values in columns.items() if name != "row_note"}
 
 
 def _build_pair(
@@ -214,17 +221,24 @@ def _trimmed(ids: TokenIds, kept: int, mode: str) -> TokenIds:
 
 
 def _columns(pairs: list[_Pair], rules: TokenizationRules) -> dict[str, Any]:
+    ones = np.ones(max(map(_longest, pairs), default=0), dtype=np.int64)
     columns: dict[str, Any] = {
-        "prompt_input_ids": [pair.prompt for pair in pairs],
-        "prompt_attention_mask": [[1] * len(pair.prompt) for pair in pairs],
+        "prompt_input_ids": [np.array(pair.prompt, dtype=np.int64) for pair in pairs],
+        "prompt_attention_mask": [ones[: len(pair.prompt)] for pair in pairs],
         "row_note": [int(pair.note) for pair in pairs],
     }
     for name in ("chosen", "rejected"):
         sides = [getattr(pair, name) for pair in pairs]
-        columns[f"{name}_input_ids"] = [side.prompt + side.ids for side in sides]
-        columns[f"{name}_attention_mask"] = [[1] * side.length for side in sides]
-        columns[f"{name}_labels"] = [[rules.label_pad_token_id] * len(side.prompt) + side.ids for side in sides]
+        columns[f"{name}_input_ids"] = ids = [np.array(side.prompt + side.ids, dtype=np.int64) for side in sides]
+        columns[f"{name}_attention_mask"] = [ones[: side.length] for side in sides]
+        columns[f"{name}_labels"] = labels = [row.copy() for row in ids]
+        for side, row in zip(sides, labels, strict=True):
+            row[: len(side.prompt)] = rules.label_pad_token_id
     return columns
+
+
+def _longest(pair: _Pair) -> int:
+    return max(len(pair.prompt), *(side.length for side in pair.sides))
 
 
 def _tokenize_encoder_decoder(
@@ -240,4 +254,5 @@ def _tokenize_encoder_decoder(
             columns[column] = [_trimmed(ids, rules.max_prompt_length, rules.truncation_mode) for ids in columns[column]]
     for side in ("chosen", "rejected"):
         columns[f"{side}_labels"] = tokenizer(list(batch[side]), add_special_tokens=True, **cut)["input_ids"]
-    return {**columns, "row_note": [int(note) for note in notes]}
+    arrays = {name: [np.array(ids, dtype=np.int64) for ids in rows] for name, rows in columns.items()}
+    return {**arrays, "row_note": [int(note) for note in notes]}

@@ -36,7 +36,7 @@ from orpo_compat.preprocessing import DataReport, Preprocessor
 from orpo_compat.schedules import scheduled_beta
 from orpo_compat.skipping import SkipsBrokenPairs
 from orpo_compat.terms import PairTerms
-from orpo_compat.tokenization import TokenizationRules, join_answers, tokenize_pairs
+from orpo_compat.tokenization import TokenizationRules, join_answers, only_row, tokenize_pairs
 from orpo_compat.wide_products import wide_linears
 
 logger = logging.getLogger(__name__)
@@ -255,8 +255,7 @@ class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, M
             sides = [self.build_tokenized_answer(feature["prompt"], feature[side]) for side in ("chosen", "rejected")]
             return join_answers(prompt, sides[0], sides[1], tokenizer, self.tokenization_rules)
         row = {column: [feature[column]] for column in ("prompt", "chosen", "rejected")}
-        columns = tokenize_pairs(row, tokenizer, self.tokenization_rules)
-        return {name: values[0] for name, values in columns.items() if name != "row_note"}
+        return only_row(tokenize_pairs(row, tokenizer, self.tokenization_rules))
 
     def get_batch_loss_metrics(
         self, model: nn.Module, batch: Batch, train_eval: TrainEval = "train"

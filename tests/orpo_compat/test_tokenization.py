@@ -29,7 +29,7 @@ class Characters:
 def tokenize(prompt: str, chosen: str, rejected: str, tokenizer: Any = None, **rules: Any) -> dict[str, Any]:
     batch = {"prompt": [prompt], "chosen": [chosen], "rejected": [rejected]}
     columns = tokenize_pairs(batch, tokenizer or Characters(), TokenizationRules(**{"max_length": 48, **rules}))
-    return {name: values[0] for name, values in columns.items()}
+    return {name: values[0] if name == "row_note" else values[0].tolist() for name, values in columns.items()}
 
 
 def lengths(row: dict[str, Any]) -> dict[str, tuple[int, int]]:
