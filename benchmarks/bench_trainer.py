@@ -88,7 +88,7 @@ def parse_options() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=3, help="optimizer steps of each run")
     parser.add_argument("--rounds", type=int, default=3, help="how often each arm runs")
     parser.add_argument("--constructions", type=int, default=1, help="build the trainer so often (tokenization)")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="threads of torch, and of the tokenizer")
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="of torch and the tokenizer")
     parser.add_argument("--arms", nargs="+", choices=("ours", "theirs"), default=["ours", "theirs"])
     parser.add_argument("--batch", type=int, help="pairs per step, instead of the setting's")
     parser.add_argument("--vocabulary", type=int, help="vocabulary size, instead of 49152")
