@@ -122,7 +122,8 @@ def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, Tensor]) -> N
 def _differentiate(ctx: Any, grad: Tensor, _grad_of_sums: Tensor | None) -> tuple[Tensor | None, ...]:
     query, key, value, attended, sums_HN = ctx.saved_tensors
     dtype, (query, key, value) = query.dtype, (widened(x) for x in (query, key, value))
-    grads = [torch.empty_like(x) for x in (query, key, value)]
+    # Parts are added up in float32 and rounded once.
+    grads = [torch.empty_like(x, dtype=_sum_dtype(x)) for x in (query, key, value)]
     grad_HNE, attended_HNE = (widened(x).transpose(1, 2) for x in (grad, attended))
 
     def add(queries: slice, keys: slice, *, causal: bool, fresh: tuple[bool, bool]) -> None:

@@ -83,9 +83,12 @@ def test_sequences_of_several_strips_are_differentiated_exactly() -> None:
 
 
 @pytest.mark.parametrize("wide", [True, False])
-def test_bfloat16_stays_within_its_rounding(monkeypatch: pytest.MonkeyPatch, wide: bool) -> None:
+@pytest.mark.parametrize("pairs", [[(30, 20, 25), (0, 9, 11)], [(300, 90, 140)]])
+def test_bfloat16_stays_within_its_rounding(
+    monkeypatch: pytest.MonkeyPatch, wide: bool, pairs: list[tuple[int, int, int]]
+) -> None:
     monkeypatch.setattr(wide_products, "_float32_is_faster", lambda: wide)
-    segments, inputs = layout([(30, 20, 25), (0, 9, 11)]), heads(95, torch.bfloat16)
+    segments, inputs = layout(pairs), heads(sum(map(sum, pairs)), torch.bfloat16)
     ours = attend(*inputs, segments, None)
     theirs = sequence_by_sequence(*inputs, segments, SIZE**-0.5)
     assert ours.dtype == torch.bfloat16
