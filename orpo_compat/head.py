@@ -120,12 +120,12 @@ class _Keep:
         most = _KEPT_BYTES.get(hidden_MD.device.type, _KEPT_BYTES["cuda"])
         self._left = min(most, len(hidden_MD) * _KEPT_ENTRIES * hidden_MD.element_size())
 
-    def offer(self, raw_MW: Tensor) -> None:
-        """Keep a block if it still fits; once one did not, none after it is kept."""
+    def offer(self, raw_MW: Tensor) -> bool:
+        """Keep a block if it still fits, and say so; once one did not, none after it is kept."""
         self._left -= raw_MW.numel() * raw_MW.element_size()
         if self._left >= 0:
-            # The forward walk works on float32 blocks in place.
-            self.blocks.append(raw_MW.clone() if raw_MW.dtype == torch.float32 else raw_MW)
+            self.blocks.append(raw_MW)
+        return self._left >= 0
 
 
 def _inside(targets_M: Tensor, span: slice) -> tuple[Tensor, Tensor]:
@@ -148,7 +148,7 @@ class _Walk:
         self.expected_MD = torch.zeros_like(hidden_MD, dtype=torch.float32) if rows else None
         self.hit_MD = torch.zeros_like(hidden_MD, dtype=torch.float32) if rows else None
 
-    def take(self, span: slice, weight_WD: Tensor, logits_MW: Tensor) -> None:
+    def take(self, span: slice, weight_WD: Tensor, logits_MW: Tensor, *, overwrite: bool) -> None:
         """Add one block, by the online softmax: what was summed is rescaled whenever the peak grows."""
         columns_M1, inside_M1 = _inside(self.targets_M, span)
         picked_M1 = logits_MW.gather(1, columns_M1)
@@ -158,7 +158,7 @@ class _Walk:
         peak_M1 = torch.maximum(self.peak_M1, logits_MW.amax(1, keepdim=True))
         shrink_M1 = torch.exp(self.peak_M1 - peak_M1)
         slopes_MW = logits_MW.clone() if self.expected_MD is not None and self.rule.softcap is not None else None
-        mass_MW = logits_MW.sub_(peak_M1).exp_()
+        mass_MW = (logits_MW.sub_(peak_M1) if overwrite else logits_MW - peak_M1).exp_()
         self.mass_M1 = self.mass_M1 * shrink_M1 + mass_MW.sum(1, keepdim=True)
         self.peak_M1 = peak_M1
         if self.expected_MD is None or self.hit_MD is None:
@@ -206,9 +206,9 @@ class _TokenLogps(torch.autograd.Function):
         walk = _Walk(hidden_MD, targets_M, rule, means=with_means, rows=frozen)
         keep = _Keep(hidden_MD)
         for span, weight_WD, raw_MW in _blocks(hidden_MD, weight_VD, bias_V):
-            if with_grad and not frozen:
-                keep.offer(raw_MW)
-            walk.take(span, weight_WD, rule.apply(raw_MW))
+            kept = with_grad and not frozen and keep.offer(raw_MW)
+            logits_MW = rule.apply(raw_MW)
+            walk.take(span, weight_WD, logits_MW, overwrite=not (kept and logits_MW is raw_MW))
         ctx.rule, ctx.frozen, ctx.into_grad = rule, frozen, into_grad
         logsumexp_M = walk.logsumexp_M
         if frozen:
@@ -254,7 +254,7 @@ class _Gradients:
             logits_MW = rule.apply(raw_MW)
             # d logp / d logit = [is target] - p
             columns_M1, inside_M1 = _inside(targets_M, span)
-            grad_MW = torch.exp(logits_MW - logsumexp_M[:, None]).mul_(-grad_M1)
+            grad_MW = (logits_MW - logsumexp_M[:, None]).exp_().mul_(-grad_M1)
             grad_MW.scatter_add_(1, columns_M1, torch.where(inside_M1, grad_M1, 0.0))
             grad_MW = rule.pull_back_(grad_MW, logits_MW)
             if grad_bias is not None:

@@ -170,7 +170,7 @@ class _Gated(torch.autograd.Function):
         gates, ups = F.linear(inputs, gate_WD), F.linear(inputs, up_WD)
         ctx.save_for_backward(gates, ups, gate_WD, up_WD, down_DW, *_parts(inputs))
         ctx.activation, ctx.into_grad, ctx.shape = activation, into_grad, inputs.shape
-        return F.linear(activation.apply(gates) * ups, down_DW)
+        return F.linear(activation.apply(gates).mul_(ups), down_DW)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
@@ -178,11 +178,11 @@ class _Gated(torch.autograd.Function):
         needs_inputs, needs_gate, needs_up, needs_down = ctx.needs_input_grad[:4]
         gates_RW, ups_RW, grad_RD = (x.flatten(0, -2) for x in (gates, ups, grads[0]))
         inputs_RD = last_normed.again(parts).flatten(0, -2)
-        active_RW = ctx.activation.apply(gates_RW)
-        grad_down = _product(down_DW, grad_RD.T, active_RW * ups_RW, ctx.into_grad) if needs_down else None
         grad_inner_RW = grad_RD @ down_DW
         grad_gates_RW = ctx.activation.pull_back(grad_inner_RW * ups_RW, gates_RW)
+        active_RW = ctx.activation.apply(gates_RW)
         grad_ups_RW = grad_inner_RW.mul_(active_RW)
+        grad_down = _product(down_DW, grad_RD.T, active_RW.mul_(ups_RW), ctx.into_grad) if needs_down else None
         grad_inputs = None
         if needs_inputs:
             grad_inputs = (grad_ups_RW @ up_WD).addmm_(grad_gates_RW, gate_WD).view(ctx.shape)
