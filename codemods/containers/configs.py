@@ -15,10 +15,13 @@ import yaml
 
 from codemods.containers.installs import report_installs
 from codemods.containers.mentions import DOTTED, MODULE, excerpt, report_mentions
+from codemods.containers.package_lists import report_packages
 from codemods.containers.recipes import report_frameworks, report_loss_type, report_recipe
 from codemods.containers.task import Task
 from codemods.edits import Edit
 from codemods.findings import Finding
+from codemods.manifests.formats import format_of
+from codemods.manifests.listing import read_listing
 from codemods.manifests.toml_spans import NotToml, Value, read_toml
 from codemods.rewrite import Rewrite
 
@@ -88,9 +91,17 @@ def _rewrite(
     findings += _split_paths(task, told | {finding.line for finding in findings})
     findings += report_frameworks(task.path, task.places) + report_loss_type(task.path, task.places)
     findings += report_installs(task.path, task.places)
+    findings += report_packages(task.path, task.places, _listed_lines(task))
     if recipe is not None:
         findings += report_recipe(task.path, task.places, recipe)
     return task.result(tuple(edits) if task.options.configs else (), tuple(findings))
+
+
+def _listed_lines(task: Task) -> frozenset[int]:
+    """Lines of a dependency list whose entries are told, and edited, by the code that knows the format."""
+    kind = format_of(task.path)
+    entries = read_listing(kind, task.source).entries if kind is not None else ()
+    return frozenset(task.places.at(entry.start)[0] for entry in entries)
 
 
 def _suggestions(task: Task, edits: list[Edit]) -> list[Finding]:

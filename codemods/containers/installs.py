@@ -1,6 +1,7 @@
 """Commands that install TRL: pip, uv, poetry, pdm, conda and their kin, in shells, notebooks and recipes.
 
-Found by spelling and only ever reported: what a command line does belongs to whoever runs it.
+Found by spelling and only ever reported: what a command line does belongs to whoever runs it. Lists of packages in
+files of other tools are ``codemods.containers.package_lists``, calls in Python ``codemods.containers.python_installs``.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ _COMMAND = re.compile(
 _ENDS_COMMAND = re.compile(rb"&&|\|\||[|&]|;(?![^'\"\n]*['\"])|(?<!\\)(?:\r\n|\n|\r)")
 _LONGEST_COMMAND = 4000
 
+_OURS = re.compile(rb"(?<![\w./:@-])orpo[-_]compat(?![\w-])")
+
 ADVICE = "Install orpo-compat there too (pip install orpo-compat), and keep trl only if something else needs it."
 
 
@@ -36,6 +39,31 @@ def install_offsets(text: bytes) -> list[int]:
             line_end = text.find(b"\n", match.start())
             line_end = len(text) if line_end < 0 else line_end
     return offsets
+
+
+def unserved_offsets(text: bytes) -> list[int]:
+    """Those of the offsets whose environment does not get orpo-compat as well, as far as the text tells.
+
+    A command may name both; one that installs orpo-compat alone serves one that installs trl alone.
+    """
+    ours = sum(
+        _is_installed(text, match.start()) and not _NAMED.search(text, *_command(text, match.start()))
+        for match in _OURS.finditer(text)
+    )
+    alone = [at for at in install_offsets(text) if not _names_ours(text, *_command(text, at))]
+    return alone[ours:]
+
+
+def _names_ours(text: bytes, start: int, end: int) -> bool:
+    return any(not _commented(text, match.start()) for match in _OURS.finditer(text, start, end))
+
+
+def _command(text: bytes, offset: int) -> tuple[int, int]:
+    """The span of the command around ``offset``."""
+    first = max(offset - _LONGEST_COMMAND, 0)
+    start = max((match.end() for match in _ENDS_COMMAND.finditer(text, first, offset)), default=first)
+    end = _ENDS_COMMAND.search(text, offset, offset + _LONGEST_COMMAND)
+    return start, end.start() if end else len(text)
 
 
 def _is_installed(text: bytes, offset: int) -> bool:
@@ -61,7 +89,7 @@ def report_installs(
     """A finding per command in `text` (the whole file, if none is given); `home` turns its offsets into the file's."""
     within = places.text if text is None else text
     findings = []
-    for offset in install_offsets(within):
+    for offset in unserved_offsets(within):
         line, column = places.at(home(offset))
         message = (
             f"{label}installs trl: {excerpt(within, offset)}" if label else f"Installs trl: {excerpt(within, offset)}"

@@ -13,6 +13,7 @@ from codemods.containers.blocks import Block, BlockHost, CodeLine, physical_line
 from codemods.containers.installs import report_installs
 from codemods.containers.marimo_app import flattened
 from codemods.containers.mentions import Places
+from codemods.containers.python_installs import report_python_installs
 from codemods.containers.task import Task
 from codemods.containers.virtual import Piece, UnmappableEdit, Virtual, map_back
 from codemods.edits import Edit
@@ -37,6 +38,8 @@ def rewrite_python(task: Task) -> Rewrite:
     known = {finding.line for finding in remarks}
     findings = [one for one in done.findings if one.code != "OC120" or one.line not in known]
     if task.forward:
+        if not task.shadowed:
+            remarks += report_python_installs(task.path, task.places, frozenset(one.line for one in remarks))
         remarks += _shell_comments(task) + _pairing(task, changed=bool(done.edits))
     return task.result(tuple(edits), (*findings, *remarks))
 

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from codemods.containers.installs import report_installs
 from codemods.containers.mentions import Places, prose_spans, report_mentions
+from codemods.containers.package_lists import report_packages
 from codemods.containers.recipes import report_frameworks, report_loss_type, report_recipe
 from codemods.containers.task import Task
 from codemods.findings import Finding, Severity
@@ -21,9 +22,7 @@ _LOCKED = re.compile(
     rb"|/trl-\d[^\s/]*\.(?:whl|tar\.gz)"
 )
 
-_PROSE = frozenset(
-    {".txt", ".text", ".log", ".html", ".htm", ".tex", ".org", ".adoc", ".csv", ".tsv", ".svg", ".jsonl"}
-)
+PROSE = frozenset({".txt", ".text", ".log", ".html", ".htm", ".tex", ".org", ".adoc", ".csv", ".tsv", ".svg", ".jsonl"})
 """Texts for readers, and records of what was: nothing breaks when they stay."""
 
 
@@ -35,7 +34,7 @@ def report_near_python(task: Task) -> Rewrite:
 def report_text(task: Task) -> Rewrite:
     """Any other text: code inside shell commands, recipes and other languages."""
     advice = "Write orpo_compat in place of TRL's module by hand."
-    if PurePosixPath(task.path).suffix.lower() in _PROSE:
+    if PurePosixPath(task.path).suffix.lower() in PROSE:
         return _reported(task, "OC118", "Mentions TRL's ORPO: {mention}", "Update it by hand.", Severity.INFO)
     return _reported(task, "OC119", "Mentions TRL's ORPO: {mention}", advice)
 
@@ -70,6 +69,8 @@ def _reported(task: Task, code: str, message: str, advice: str, severity: Severi
     )
     findings += report_frameworks(task.path, task.places) + report_loss_type(task.path, task.places)
     findings += report_installs(task.path, task.places)
+    if severity is not Severity.INFO:
+        findings += report_packages(task.path, task.places)
     findings += report_recipe(task.path, task.places, "flags")
     return task.result((), tuple(findings))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from codemods.containers import Kind, kind_of, rewrite_file
-from codemods.containers.installs import install_offsets
+from codemods.containers.installs import install_offsets, unserved_offsets
 from codemods.containers.mentions import mention_spans
 from codemods.findings import Severity
 from codemods.options import Direction, Options
@@ -99,6 +99,35 @@ def test_a_file_is_known_by_its_name_or_its_first_line(path: str, head: bytes, k
 )
 def test_commands_that_install_trl_are_found(command: str) -> None:
     assert len(install_offsets(command.encode())) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install trl orpo-compat",
+        "pip install orpo-compat trl",
+        "RUN pip install trl \\\n    orpo-compat",
+        "pip install trl\npip install orpo-compat",
+        "pip install 'orpo-compat[parity]>=0.1'\npip install trl",
+        "uv run --with trl --with orpo-compat train.py",
+    ],
+)
+def test_an_environment_that_gets_ours_too_is_not_told(text: str) -> None:
+    assert unserved_offsets(text.encode()) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install trl\npip install trl orpo-compat",
+        "pip install trl\n# pip install orpo-compat",
+        "pip install trl  # orpo-compat\npip install trl\npip install orpo-compat",
+        "pip install trl\npip uninstall orpo-compat",
+        "pip install trl\ncat orpo-compat.txt",
+    ],
+)
+def test_one_command_serves_one_environment(text: str) -> None:
+    assert len(unserved_offsets(text.encode())) == 1
 
 
 @pytest.mark.parametrize(
