@@ -21,9 +21,7 @@ _ASKING = re.compile(
     r"find_spec|find_loader|get_loader|hasattr\s*\(|avail|installed|distribution|sys\.modules|import_module"
     r"|__import__|importorskip"
 )
-_BY_NAME = re.compile(
-    r"(?i)(?:has|have|with|require[sd]?|got)_?trl|trl_?(?:avail|installed|ok|found|present|exists)"
-)
+_BY_NAME = re.compile(r"(?i)(?:has|have|with|require[sd]?|got)_?trl|trl_?(?:avail|installed|ok|found|present|exists)")
 IMPORT_ERRORS = frozenset(
     {"ImportError", "ModuleNotFoundError", "Exception", "BaseException", "RuntimeError", "AttributeError"}
 )
