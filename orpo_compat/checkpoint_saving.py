@@ -7,6 +7,7 @@ trainer; what a whole checkpoint is, ``checkpoints`` decides, and how a model mo
 
 from __future__ import annotations
 
+import logging
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,9 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, rotate_checkpoints
 
 from orpo_compat.checkpoints import STAGE, clear_stage, newest_whole, publish, require_whole
 from orpo_compat.errors import RunError
-from orpo_compat.model_folder import MODEL, written_whole
+from orpo_compat.model_folder import MODEL, finish_move, written_whole
+
+logger = logging.getLogger(__name__)
 
 _SIGNS = ("writing file", "file write", "inline_container", "ioerror", "os error", "no space")
 
@@ -40,6 +43,10 @@ class WholeCheckpoints(_Base):
         Raises:
             RunError: no checkpoint is whole, or the one that was named is not.
         """
+        if self.args.should_save and finish_move(Path(str(self.args.output_dir))):
+            logger.warning(
+                "%s: the move of a saved model, cut short when its run died, is finished.", self.args.output_dir
+            )
         if resume_from_checkpoint is True:
             run = Path(str(self.args.output_dir))
             resume_from_checkpoint = str(newest_whole(run, warn=self.args.process_index == 0) or _none_whole(run))

@@ -222,6 +222,9 @@ def load_tokenizer(name: str, kwargs: dict[str, Any] | None = None) -> Any:
         return tiny_tokenizer()
     from transformers import AutoTokenizer
 
+    from orpo_compat.model_folder import finish_move_for_reading
+
+    finish_move_for_reading(Path(resolved))  # before the model: the adapter's configuration may be on its way, too
     shared = {key: value for key, value in (kwargs or {}).items() if key in ("revision", "trust_remote_code")}
     try:
         tokenizer = AutoTokenizer.from_pretrained(resolved, **shared)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import inspect
 import logging
+from pathlib import Path
 from typing import Any, cast
 
 import torch
 from torch import nn
+
+from orpo_compat.model_folder import finish_move_for_reading
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +63,7 @@ def load_model(name: str, init_kwargs: dict[str, Any] | None, trust_remote_code:
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
+    finish_move_for_reading(Path(name))
     kwargs = {"trust_remote_code": trust_remote_code, **(init_kwargs or {})}
     legacy = kwargs.pop("torch_dtype", None)
     if init_kwargs is not None:

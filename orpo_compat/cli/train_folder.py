@@ -10,6 +10,7 @@ from orpo_compat.checkpoints import require_whole
 from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
 from orpo_compat.errors import RunError, RunExists
 from orpo_compat.history import METRICS_FILE, RUN_FILE
+from orpo_compat.model_folder import finish_move
 from orpo_compat.run_folder import latest_checkpoint, write_run
 
 if TYPE_CHECKING:
@@ -41,6 +42,9 @@ class Run:
 def prepare_folder(this: Run) -> Path | None:
     """Make the folder ready; the checkpoint to go on from, if any."""
     settings = this.settings
+    if (settings.resume or settings.resume_from) and this.main and finish_move(this.folder):
+        said = f"{this.folder}: the model of its last save was whole but not all moved in; now it is"
+        this.console.print(said, style="yellow", markup=False)
     if settings.resume_from:
         return require_whole(Path(settings.resume_from))
     if settings.resume:

@@ -16,8 +16,10 @@ import pytest
 import yaml
 from typer.testing import CliRunner, Result
 
+from orpo_compat.checkpoints import STAGE
 from orpo_compat.cli.app import app
 from orpo_compat.cli.exit_codes import ExitCode
+from orpo_compat.model_folder import MODEL, MOVING
 
 WORDS = ("sun", "rain", "wind", "snow", "tree", "bird", "fish", "moon", "star", "rock")
 FAST = ("--max-length", "128", "--no-gradient-checkpointing", "--use-cpu", "--learning-rate", "3e-3")
@@ -178,6 +180,21 @@ def test_resume_alone_goes_on_with_what_the_run_was_asked_for(
     assert "resume: true" not in facts["command"]
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "loss" in line] == [1, 2, 3, 4]
+
+
+def test_resume_finishes_the_move_of_a_model_that_a_kill_cut_short(prefs: Path, tmp_path: Path) -> None:
+    """As a kill in the last milliseconds leaves it: whole on the disk, its configuration not yet in the folder."""
+    out = tmp_path / "out"
+    train(prefs, out, "--max-steps", 1, "--save-strategy", "no")
+    staged = out / STAGE / MODEL
+    staged.mkdir(parents=True)
+    (out / "config.json").rename(staged / "config.json")
+    (out / STAGE / MOVING).write_text(json.dumps(["config.json", "model.safetensors"]))
+    again = run("train", "--output", out, "--resume")
+    assert again.exit_code == ExitCode.USAGE
+    assert "was whole but not all moved in; now it is" in again.stderr
+    assert (out / "config.json").is_file()
+    assert not (out / STAGE).exists()
 
 
 def test_the_plan_is_said_before_training_and_the_numbers_after(prefs: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,10 +15,10 @@ from typing import Any
 import pytest
 import torch
 
-from orpo_compat import ORPOConfig, ORPOTrainer
+from orpo_compat import ORPOConfig, ORPOTrainer, models
 from orpo_compat.checkpoints import STAGE
 from orpo_compat.errors import RunError
-from orpo_compat.model_folder import MODEL, written_whole
+from orpo_compat.model_folder import MODEL, MOVING, finish_move, written_whole
 from tests.conftest import tiny_llama
 from tests.orpo_compat.runs import SETTINGS
 
@@ -104,6 +105,94 @@ def test_a_kill_at_any_moment_leaves_the_old_model_or_the_new_one_or_none(
     alone = tmp_path / "alone"
     new.save_pretrained(alone, max_shard_size=new_shards)
     assert names(folder) == names(alone)
+
+
+@pytest.mark.parametrize(("old_shards", "new_shards"), [("1GB", "1GB"), ("40KB", "60KB")])
+def test_a_move_that_was_cut_short_is_finished_wherever_it_and_its_finishing_were_killed(
+    old_shards: str, new_shards: str, tmp_path: Path
+) -> None:
+    """From the moment the new model is whole on the disk it is the one that is found; before that, the old one."""
+    old, new = tiny_llama(0), tiny_llama(1, intermediate_size=48)
+    sums = (digest(old), digest(new))
+    announced, number, killed = False, 0, True
+    while killed:
+        folder = tmp_path / str(number)
+        old.save_pretrained(folder, max_shard_size=old_shards)
+        (folder / "notes.txt").write_text("mine")
+
+        def save(folder: Path = folder) -> None:
+            with written_whole(folder) as staged:
+                new.save_pretrained(staged, max_shard_size=new_shards)
+
+        killed = killed_before(number, save)
+        # Later kills come later: once it was announced, it is whole.
+        announced = announced or (folder / STAGE / MOVING).exists()
+        again = 0
+        while killed_before(again, lambda folder=folder: finish_move(folder)):
+            again += 3
+        assert finish_move(folder) is False
+        assert loaded(folder) == pytest.approx(sums[announced]), number
+        assert (folder / "notes.txt").read_text() == "mine"
+        number += 1
+    assert announced
+    alone = tmp_path / "alone"
+    new.save_pretrained(alone, max_shard_size=new_shards)
+    assert names(folder) == sorted([*names(alone), "notes.txt"])
+
+
+def cut_short(folder: Path, model: Any) -> None:
+    """Save a model and die with its weights moved in and its configuration not."""
+    (folder / "config.json").unlink(missing_ok=True)
+
+    def work() -> None:
+        real = Path.replace
+
+        def replace(self: Path, target: Any) -> Any:
+            if self.name == "config.json":
+                os.kill(os.getpid(), signal.SIGKILL)
+            return real(self, target)
+
+        Path.replace = replace  # type: ignore[method-assign, assignment]
+        with written_whole(folder) as staged:
+            model.save_pretrained(staged)
+
+    assert killed_before(10_000, work)
+    assert loaded(folder) is None
+
+
+def test_a_trainer_that_loads_from_or_trains_in_such_a_folder_finishes_the_move_first(
+    tmp_path: Path, tokenizer: Any, pairs: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    model = tiny_llama(3)
+    cut_short(tmp_path / "a", model)
+    tokenizer.save_pretrained(tmp_path / "a")
+    args = ORPOConfig(output_dir=str(tmp_path / "out"), **{**SETTINGS, "max_steps": 1})
+    ours = ORPOTrainer(str(tmp_path / "a"), args, train_dataset=pairs)
+    assert digest(ours.model) == pytest.approx(digest(model))
+    cut_short(tmp_path / "c", model)
+    tokenizer.save_pretrained(tmp_path / "c")
+    assert digest(models.load(str(tmp_path / "c"), {})[0]) == pytest.approx(digest(model))
+    cut_short(tmp_path / "b", model)
+    trainer(tmp_path / "b", tokenizer, pairs).train()
+    assert "the move of a saved model, cut short when its run died, is finished" in caplog.text
+    assert loaded(tmp_path / "b") == pytest.approx(digest(model))
+
+
+def test_a_move_waits_for_the_process_that_is_moving(tmp_path: Path) -> None:
+    """A reader that comes while another process moves finds the whole model and takes nothing out of its hands."""
+    fcntl = pytest.importorskip("fcntl")
+    cut_short(tmp_path, tiny_llama(3))
+    with (tmp_path / STAGE / MOVING).open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        child = os.fork()
+        if child == 0:
+            held.close()  # a fork inherits the file, and with it the lock
+            os._exit(int(finish_move(tmp_path)))
+        time.sleep(0.3)
+        assert os.waitpid(child, os.WNOHANG) == (0, 0)
+        assert loaded(tmp_path) is None
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
+    assert loaded(tmp_path) == pytest.approx(digest(tiny_llama(3)))
 
 
 def trainer(folder: Path, tokenizer: Any, pairs: Any, **more: Any) -> ORPOTrainer:
