@@ -8,6 +8,7 @@ OrpoCompatError                 anything a user can mend; the command line shows
 |-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
 |-- PlanError (ValueError)      a plan asked for sizes that do not make sense, or for a model whose shape is not known
 |-- PackingRefused              a model or batch that packed rows cannot serve; the trainer takes the padded path
+|-- OutputError (ValueError)    a file or folder that is to be written and cannot be
 |-- NonFiniteLoss (ArithmeticError)  a pair's log-probabilities are NaN or infinite (nan_policy="raise")
 `-- RunError (ValueError)       a run folder that is missing or incomplete
     `-- RunExists               a run folder that holds a run already
@@ -44,6 +45,10 @@ class ModelError(OrpoCompatError, ValueError):
 
 class PlanError(OrpoCompatError, ValueError):
     """A plan was asked for sizes that do not make sense, or for a model whose shape is not known."""
+
+
+class OutputError(OrpoCompatError, ValueError):
+    """A file or folder that a result is to go to cannot be written. Raised before the work begins."""
 
 
 class PackingRefused(OrpoCompatError):

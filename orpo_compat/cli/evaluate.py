@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orpo_compat.cli.console import err, out, reported_errors
+from orpo_compat.cli.destinations import require_writable
 
 if TYPE_CHECKING:
     from orpo_compat.pairs import Pair
@@ -51,6 +52,7 @@ def evaluate(
         from orpo_compat.cli.train_settings import TrainSettings
         from orpo_compat.selection import screen
 
+        require_writable("--rows-out", rows_out)
         settings = TrainSettings(
             prompt_column=prompt_column, chosen_column=chosen_column, rejected_column=rejected_column, as_chat=as_chat
         )
@@ -81,7 +83,7 @@ def _score(
     err().print(f"scoring {len(pairs)} pairs with {name} ...", style="dim", markup=False)
     model, tokenizer = models.load(name, {})
     models.give_template(tokenizer, template, needed=chat)
-    with ToldInWords(("Token indices sequence length is longer",)):
+    with ToldInWords(("Token indices sequence length is longer", "bfloat16 does not pay")):
         return score_pairs(model, tokenizer, pairs, **options)
 
 

@@ -6,10 +6,13 @@ rollback by rule, or the switch. Exit codes are the table in ``exit_codes``.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from orpo_compat.cli import migrate_options as ask
 from orpo_compat.cli.console import reported_errors
+from orpo_compat.cli.destinations import require_writable
 
 
 def migrate(
@@ -68,6 +71,8 @@ def run(request: ask.Request) -> int:
     if request.paths == ["-"]:
         return rewrite_stdin(request)
     where = resolve(request.paths)
+    require_writable("--output", request.output)
+    require_writable("--diff", Path(request.diff) if request.diff else None)
     if request.resume:
         return resume(request, where)
     if request.rollback:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from orpo_compat.cli import parity_options as ask
+from orpo_compat.cli.destinations import require_writable
 from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.parity_options import Options
 
@@ -88,6 +89,7 @@ def verify_command(file: ask.EvidenceFile, traces: ask.Traces = None) -> None:
 
 def _guarded(action: Any) -> int:
     """Run a command; user mistakes become one message and the exit code they belong to."""
+    from orpo_compat.errors import OrpoCompatError
     from parity.errors import ArmFailed, EvidenceInvalid, ParityError, ReferenceUnavailable
 
     try:
@@ -98,7 +100,7 @@ def _guarded(action: Any) -> int:
     except EvidenceInvalid as error:
         typer.echo(f"evidence: {error}", err=True)
         return ExitCode.PENDING
-    except ParityError as error:
+    except (ParityError, OrpoCompatError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         return ExitCode.USAGE
     except KeyboardInterrupt:
@@ -191,6 +193,8 @@ def _run(options: Options) -> int:
     from parity.scenarios import SCENARIOS
     from parity.verdict import worst
 
+    for option in ("json", "html", "markdown", "junit"):
+        require_writable(f"--{option}", getattr(options, option))
     names = list(SCENARIOS) if options.scenario == "all" else options.scenario.split(",")
     specs = [_spec(options, name.strip()) for name in names]
     reference = _reference(options)

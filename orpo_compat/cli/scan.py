@@ -12,6 +12,7 @@ import typer
 import orpo_compat
 from orpo_compat.cli import migrate_options as ask
 from orpo_compat.cli.console import reported_errors, write_stdout
+from orpo_compat.cli.destinations import require_writable
 from orpo_compat.cli.exit_codes import ExitCode
 from orpo_compat.cli.target import Target, resolve
 
@@ -36,6 +37,7 @@ def scan(
     with reported_errors():
         if output is not None and report is None:
             raise typer.BadParameter("--output says where --report goes: name a format")
+        require_writable("--output", output)
         made = look(resolve(paths), include or [], exclude or [], jobs)
         _show(made, report, output)
         raise typer.Exit(made.exit_code)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import TYPE_CHECKING, Any
 
 from orpo_compat.checkpoints import require_whole
 from orpo_compat.cli.train_settings import TrainRequest, TrainSettings
-from orpo_compat.errors import RunError, RunExists
+from orpo_compat.errors import OutputError, RunError, RunExists
 from orpo_compat.history import METRICS_FILE, RUN_FILE
 from orpo_compat.model_folder import finish_move
 from orpo_compat.run_folder import latest_checkpoint, write_run
@@ -57,5 +58,13 @@ def prepare_folder(this: Run) -> Path | None:
         )
     if this.folder.exists() and not this.folder.is_dir():
         raise RunError(f"{this.folder}: is a file.\n  Next: give a folder with --output; it need not exist.")
-    this.folder.mkdir(parents=True, exist_ok=True)
+    try:
+        this.folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=this.folder):
+            pass
+    except OSError as error:
+        raise OutputError(
+            f"--output {this.folder}: cannot be written to ({error.strerror or error}).\n"
+            "  Next: give a folder that you may write to, or one that can be made."
+        ) from error
     return None
