@@ -21,6 +21,7 @@ from orpo_compat.cli.train_data import Gathered
 from orpo_compat.cli.train_folder import Run
 from orpo_compat.cli.train_settings import TrainRequest
 from orpo_compat.config import ORPOConfig
+from orpo_compat.errors import ConfigError
 from orpo_compat.health_callback import HealthCallback
 from orpo_compat.run_folder import versions
 from orpo_compat.spellings import DECLARED
@@ -44,6 +45,38 @@ def config_values(request: TrainRequest, *, world_size: int) -> dict[str, Any]:
     if world_size > 1 and not torch.accelerator.is_available():
         values.setdefault("use_cpu", True)  # else transformers lets each process train on its own
     return {**values, "output_dir": settings.output, "disable_tqdm": True, "remove_unused_columns": False}
+
+
+def check_early(values: dict[str, Any], *, world_size: int) -> None:
+    """Refuse values that no config takes before a model is loaded and data read.
+
+    Several processes learn of them later: what an engine keeps of its first config is not tried out.
+
+    Raises:
+        ConfigError: a value that `ORPOConfig` does not take.
+    """
+    if world_size > 1 or values.get("deepspeed") or values.get("fsdp"):
+        return
+    later = ("load_best_model_at_end",)  # depends on what follows from the data
+    with explained_settings(None):
+        ORPOConfig(**{name: value for name, value in values.items() if name not in later})
+
+
+def require_held_out(values: dict[str, Any], data: Gathered) -> None:
+    """Refuse to evaluate on nothing.
+
+    Raises:
+        ConfigError: evaluation was asked for and no pair is held out.
+    """
+    asked = str(values.get("eval_strategy", values.get("evaluation_strategy", "no")))
+    best = bool(values.get("load_best_model_at_end"))
+    if data.held_out or (asked == "no" and not best):
+        return
+    what = "--load-best-model-at-end" if best else f"--eval-strategy {asked}"
+    raise ConfigError(
+        f"{what}: no pairs are held out to evaluate on (of {len(data.train):,} pairs).\n"
+        "  Next: give --eval-data FILE or --eval-fraction 0.1, or leave it out."
+    )
 
 
 def spread_logs(values: dict[str, Any], data: Gathered) -> int:

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 
 from orpo_compat.cli import train_words as words
 from orpo_compat.cli.exit_codes import ExitCode
-from orpo_compat.cli.train_build import Watchers, config_values, facts_of, load_start, make_trainer, spread_logs
+from orpo_compat.cli.train_build import (
+    Watchers,
+    check_early,
+    config_values,
+    facts_of,
+    load_start,
+    make_trainer,
+    require_held_out,
+    spread_logs,
+)
 from orpo_compat.cli.train_data import gather
 from orpo_compat.cli.train_end import save, wrap_up
 from orpo_compat.cli.train_folder import Run, prepare_folder
@@ -42,12 +51,15 @@ def run(request: TrainRequest, console: Console) -> ExitCode:
     this = Run(request, Path(request.settings.output), console, main=int(os.environ.get("RANK", "0")) == 0)
     checkpoint = prepare_folder(this)
     begun = time.monotonic()
-    values = config_values(request, world_size=int(os.environ.get("WORLD_SIZE", "1")))
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    values = config_values(request, world_size=world_size)
+    check_early(values, world_size=world_size)
     model, tokenizer = load_start(this, values)
     max_length = int(values.get("max_length") or DEFAULT_MAX_LENGTH)
     data = gather(this.settings, seed=int(values.get("seed", 42)), tokenizer=tokenizer, max_length=max_length)
     if this.main:
         words.tell_data(console, data.report)
+    require_held_out(values, data)
     updates = spread_logs(values, data)
     trainer, watchers = make_trainer(this, values, model, tokenizer, data)
     facts = facts_of(this, trainer, data)

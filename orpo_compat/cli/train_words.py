@@ -42,7 +42,8 @@ def tell_plan(
     args = trainer.args
     batch = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
     epochs = updates * batch / max(1, pairs)
-    console.print(f"{updates:,} updates of {batch} pairs ({epochs:.3g} epochs); {weights}", markup=False)
+    counted = f"{updates:,} update{'s' * (updates != 1)} of {batch} pair{'s' * (batch != 1)}"
+    console.print(f"{counted} ({epochs:.3g} epochs); {weights}", markup=False)
     number = "bfloat16" if args.bf16 else "float16" if args.fp16 else "float32"
     schedule = getattr(args.lr_scheduler_type, "value", args.lr_scheduler_type)
     told = [

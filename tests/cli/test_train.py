@@ -197,6 +197,45 @@ def test_resume_finishes_the_move_of_a_model_that_a_kill_cut_short(prefs: Path, 
     assert not (out / STAGE).exists()
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--eval-fraction", 0, "--eval-strategy", "steps"), "--eval-strategy steps: no pairs are held out"),
+        (("--eval-fraction", 0, "--load-best-model-at-end"), "--load-best-model-at-end: no pairs are held out"),
+    ],
+)
+def test_evaluating_on_nothing_is_refused_in_a_sentence(
+    options: tuple[object, ...], said: str, prefs: Path, tmp_path: Path
+) -> None:
+    result = train(prefs, tmp_path / "out", "--max-steps", 1, *options)
+    assert result.exit_code == ExitCode.USAGE
+    assert said in result.stderr
+    assert "Next: give --eval-data FILE" in result.stderr
+
+
+@pytest.mark.parametrize("wrong", [("--beta", "-1"), ("--packing", "sometimes"), ("--lr-scheduler-type", "cosin")])
+def test_a_value_that_no_config_takes_is_refused_before_the_model_is_loaded(
+    wrong: tuple[str, str], prefs: Path, tmp_path: Path
+) -> None:
+    result = train(prefs, tmp_path / "out", *wrong)
+    assert result.exit_code == ExitCode.USAGE
+    assert wrong[1].strip("-") in result.stderr
+    assert "loading tiny" not in result.stderr
+
+
+def test_an_output_folder_that_cannot_be_made_is_said_with_the_way_on(prefs: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    result = train(prefs, tmp_path / "file" / "out", "--max-steps", 1)
+    assert result.exit_code == ExitCode.USAGE
+    assert "cannot be written to (Not a directory)" in result.stderr
+    assert "Next: give a folder" in result.stderr
+
+
+def test_one_update_of_one_pair_is_not_said_in_the_plural(prefs: Path, tmp_path: Path) -> None:
+    said = train(prefs, tmp_path / "out", "--max-steps", 1, "--per-device-train-batch-size", 1).stderr
+    assert "\n1 update of 1 pair (" in said
+
+
 def test_the_plan_is_said_before_training_and_the_numbers_after(prefs: Path, tmp_path: Path) -> None:
     default = ("--model", "tiny", "--data", prefs, "--output", tmp_path / "out", "--no-plots", "--max-steps", 2)
     said = run("train", *default, "--max-length", 32, "--use-cpu").stderr
