@@ -32,8 +32,8 @@ class Series:
         return len(self.steps)
 
     def window(self) -> int:
-        """How many points the head and the tail hold: a fifth of all, at least three."""
-        return min(len(self), max(3, len(self) // 5))
+        """How many points the head and the tail hold: a fifth of all, at least three; never one point in both."""
+        return max(1, min(len(self) // 2, max(3, len(self) // 5)))
 
     @property
     def head(self) -> float:
