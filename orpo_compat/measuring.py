@@ -34,10 +34,10 @@ class PairLength:
 
 def tokenized(pairs: Sequence[Pair], tokenizer: Any, rules: Any) -> dict[str, list[Any]]:
     """Tokenize pairs exactly as training will, with their rendered ``prompt``, ``chosen`` and ``rejected`` text."""
-    from orpo_compat.preprocessing import render_and_tokenize
+    from orpo_compat.preprocessing import render_and_tokenize_into_lists
 
     columns = {name: [pair.as_row()[name] for pair in pairs] for name in ("prompt", "chosen", "rejected")}
-    return render_and_tokenize(columns, tokenizer, rules)
+    return render_and_tokenize_into_lists(columns, tokenizer, rules)
 
 
 def trim_words(counts: Mapping[str, int]) -> str:

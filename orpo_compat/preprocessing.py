@@ -65,7 +65,7 @@ def render_and_tokenize(batch: dict[str, list[Any]], tokenizer: Any, rules: Toke
 def render_and_tokenize_into_lists(
     batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules
 ) -> dict[str, list[Any]]:
-    """Do the same for a stream, whose rows are handed on as they are."""
+    """Do the same with lists, for rows that are handed on as they are."""
     columns = render_and_tokenize(batch, tokenizer, rules)
     return {
         name: [ids.tolist() if isinstance(ids, np.ndarray) else ids for ids in values]
