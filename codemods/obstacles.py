@@ -14,6 +14,7 @@ import libcst as cst
 from codemods.class_bodies import always_before
 from codemods.context import callee, literal
 from codemods.module_uses import RULE_CODE, ModuleUses
+from codemods.placement import Action
 from codemods.references import Reference
 from codemods.scopes import Kind, Scope
 from codemods.string_patches import string_patch
@@ -138,13 +139,15 @@ def _bound_later(uses: ModuleUses) -> Obstacle | None:
 
 
 def _statements_that_bind(uses: ModuleUses, scope: Scope) -> Iterator[cst.CSTNode]:
-    """Imports that make the target a name of the scope, or will when their own uses move."""
+    """Imports that make the target a name of the scope, and those decided to (inner scopes are decided first)."""
     for binding in scope.bindings.get(uses.context.move.target_root, ()):
         if binding.statement is not None:
             yield binding.statement
-    for group in uses.context.names.groups:
-        if group.home is scope:
-            yield from (origin.fact.node for origin in group.origins)
+    for fact in uses.context.survey.imports:
+        plan = uses.context.plans.get(fact.node) if fact.scope is scope else None
+        swapped = (alias for alias, action in plan.actions.items() if action is Action.SWAP) if plan else ()
+        if plan is not None and (plan.add_import or any(alias.asname is None for alias in swapped)):
+            yield fact.node
 
 
 def _taken(uses: ModuleUses) -> Obstacle | None:

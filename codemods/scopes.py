@@ -76,6 +76,11 @@ class Scope:
         """The outermost scope."""
         return self if self.parent is None else self.parent.module
 
+    @property
+    def depth(self) -> int:
+        """How many scopes are around this one."""
+        return 0 if self.parent is None else self.parent.depth + 1
+
     def walk(self) -> Iterator[Scope]:
         """This scope and all below, in source order."""
         yield self

@@ -48,6 +48,6 @@ ALSO = (
 
 
 def apply(context: Context) -> None:
-    """Decide for every name that is bound to a module of interest."""
-    for group in context.names.groups:
+    """Decide for every name that is bound to a module of interest, those of inner scopes first."""
+    for group in sorted(context.names.groups, key=lambda one: -one.home.depth):
         ModuleMove(context, group).decide()
