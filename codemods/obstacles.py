@@ -34,7 +34,17 @@ def forbidden(uses: ModuleUses) -> bool:
     """Report what forbids a change, at its place and at every use that stays because of it."""
     if not uses.moved:
         return False
-    for look in (_foreign, _declared_global, _in_class_too, _probed, _patched, _looked_up, _taken, _bound_later):
+    for look in (
+        _foreign,
+        _declared_global,
+        _in_class_too,
+        _probed,
+        _patched,
+        _looked_up,
+        _taken,
+        _bound_later,
+        _captured,
+    ):
         found = look(uses)
         if found is not None:
             message = f"{found.reason}, so the uses of {uses.group.name} stay."
@@ -136,6 +146,27 @@ def _bound_later(uses: ModuleUses) -> Obstacle | None:
                 return Obstacle("OC110", where, f"{target!r} may not be imported here yet", "Import it further up.")
             scope = scope.parent
     return None
+
+
+def _captured(uses: ModuleUses) -> Obstacle | None:
+    """A function reads the target's name from outside before the import that would make it a name of its own."""
+    home, target = uses.group.home, uses.context.move.target_root
+    if home.kind is not Kind.FUNCTION or home.bindings.get(target) or (uses.keeps_alias() and not uses.must_stay()):
+        return None
+    for scope in home.walk():
+        for use in (one for one in scope.uses if one.name == target):
+            found = scope.resolve(target, use.start)
+            inside = found is not None and found is not home and found in home.walk()
+            if found is None or inside or _always_imported(uses, use.start):
+                continue
+            advice = "Import it further up."
+            return Obstacle("OC110", use.start, f"{target!r} is read here, and would be imported only later", advice)
+    return None
+
+
+def _always_imported(uses: ModuleUses, start: int) -> bool:
+    syntax = uses.context.syntax
+    return any(always_before(syntax, origin.fact.node, start) for origin in uses.group.origins)
 
 
 def _statements_that_bind(uses: ModuleUses, scope: Scope) -> Iterator[cst.CSTNode]:

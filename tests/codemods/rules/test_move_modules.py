@@ -349,3 +349,12 @@ def test_a_use_stays_whose_function_gets_the_target_later() -> None:
 )
 def test_a_function_that_has_the_target_in_time_is_no_obstacle(source: str) -> None:
     check_rewrites(source.format("trl"), source.format("orpo_compat"))
+
+
+def test_a_use_stays_whose_import_would_hide_the_target_from_an_earlier_read() -> None:
+    head = "import orpo_compat\n\n\ndef f():\n"
+    check_refuses(f"{head}    orpo_compat.x\n    import trl\n    return trl.ORPOConfig\n", "OC110")
+    check_rewrites(
+        f"{head}    import trl\n    return trl.ORPOConfig, lambda: orpo_compat.x\n",
+        f"{head}    import orpo_compat\n    return orpo_compat.ORPOConfig, lambda: orpo_compat.x\n",
+    )
