@@ -11,6 +11,7 @@ import inspect
 import logging
 from collections.abc import Callable
 from dataclasses import fields
+from os import PathLike
 from typing import Any, ParamSpec
 
 from torch import nn
@@ -104,8 +105,15 @@ def resolve_tokenizer(processing_class: Any, model: nn.Module, config: ORPOConfi
     """Return the processing class, read from the model's own name if none was passed.
 
     Raises:
+        TypeError: a name was passed.
         ValueError: none was passed and the model has no name to read one from.
     """
+    if isinstance(processing_class, (str, PathLike)):
+        name = str(processing_class)
+        raise TypeError(
+            f"processing_class must be a tokenizer or processor, got the {type(processing_class).__name__} {name!r}; "
+            f"pass AutoTokenizer.from_pretrained({name!r})"
+        )
     if processing_class is not None:
         return processing_class
     name = getattr(getattr(model, "config", None), "_name_or_path", "")

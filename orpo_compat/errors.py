@@ -5,6 +5,7 @@ OrpoCompatError                 anything a user can mend; the command line shows
 |-- UnknownArgument (TypeError) an argument that no release of TRL or transformers ever had
 |-- PickleRefused               a pickled file holds something else than training arguments
 |-- DataError (ValueError)      a preference file that cannot be read as pairs
+|-- WrongDataKind (TypeError)   what was passed as a dataset is none
 |-- ModelError (ValueError)     a model or tokenizer that cannot be found or loaded
 |-- PlanError (ValueError)      a plan asked for sizes that do not make sense, or for a model whose shape is not known
 |-- PackingRefused              a model or batch that packed rows cannot serve; the trainer takes the padded path
@@ -37,6 +38,10 @@ class PickleRefused(OrpoCompatError, UnpicklingError):
 
 class DataError(OrpoCompatError, ValueError):
     """A preference file cannot be read as pairs. Look at the rows it names with ``orpo-compat data inspect``."""
+
+
+class WrongDataKind(OrpoCompatError, TypeError):
+    """What was passed as ``train_dataset`` or ``eval_dataset`` is no dataset; the message says how to make one."""
 
 
 class ModelError(OrpoCompatError, ValueError):

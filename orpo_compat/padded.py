@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor
 
+from orpo_compat.errors import ModelError
 from orpo_compat.loss import IGNORE_INDEX, masked_mean, odds_terms, token_logps
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class PaddedHooks:
             use_cache=False,
             **extra,
         )
-        logits, labels = outputs.logits, inputs["concatenated_labels"]
+        logits, labels = logits_of(outputs, model), inputs["concatenated_labels"]
         logps = self.get_batch_logps(
             logits, labels, average_log_prob=True, is_encoder_decoder=self.is_encoder_decoder, **unusual
         )
@@ -211,3 +212,18 @@ def _filler(kind: str, is_encoder_decoder: bool, label_pad_token_id: int, paddin
 
 def _widened(tensor: Tensor, width: int, filler: int) -> Tensor:
     return torch.nn.functional.pad(tensor, (0, width - tensor.shape[1]), value=filler)
+
+
+def logits_of(outputs: Any, model: nn.Module) -> Tensor:
+    """Return a forward's logits.
+
+    Raises:
+        ModelError: there are none.
+    """
+    logits: Tensor | None = getattr(outputs, "logits", None)
+    if logits is None:
+        raise ModelError(
+            f"{type(model).__name__} returned no logits: it is a model without a language-modelling head.\n"
+            "  Next: load it with AutoModelForCausalLM or AutoModelForSeq2SeqLM."
+        )
+    return logits

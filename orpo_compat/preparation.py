@@ -13,6 +13,7 @@ from typing import Any, cast
 import torch
 from torch import nn
 
+from orpo_compat.errors import ModelError
 from orpo_compat.model_folder import finish_move_for_reading
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,13 @@ def load_model(name: str, init_kwargs: dict[str, Any] | None, trust_remote_code:
         trust_remote_code: Passed on unless the keywords say otherwise.
 
     Raises:
+        ModelError: the name is that of a folder that is not there, or holds no model.
         ValueError: the dtype names no torch dtype.
     """
     from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForSeq2SeqLM
 
     finish_move_for_reading(Path(name))
+    _require_folder(name)
     kwargs = {"trust_remote_code": trust_remote_code, **(init_kwargs or {})}
     legacy = kwargs.pop("torch_dtype", None)
     if init_kwargs is not None:
@@ -73,6 +76,24 @@ def load_model(name: str, init_kwargs: dict[str, Any] | None, trust_remote_code:
     loader = AutoModelForSeq2SeqLM if config.is_encoder_decoder else AutoModelForCausalLM
     model: nn.Module = loader.from_pretrained(name, **kwargs)
     return model
+
+
+def _require_folder(name: str) -> None:
+    """Say what is wrong with a folder; transformers takes it for a hub name, or says what it misses only."""
+    folder = Path(name)
+    if not folder.is_dir():
+        if name.startswith((".", "/", "~")):
+            raise ModelError(f"model {name!r}: no such folder.\n  Next: give a folder with a config.json, or org/name.")
+        return
+    if (folder / "config.json").is_file():
+        return
+    if (folder / "adapter_config.json").is_file():
+        loader = "AutoPeftModelForCausalLM.from_pretrained(..., is_trainable=True)"
+        how = f"it holds an adapter only.\n  Next: load it with {loader}"
+    else:
+        held = ", ".join(sorted(path.name for path in folder.iterdir())[:8]) or "nothing"
+        how = f"it has no config.json; it holds {held}.\n  Next: give the folder that save_pretrained wrote"
+    raise ModelError(f"model {name!r}: {how}.")
 
 
 def resolve_dtype(dtype: str | torch.dtype | None) -> str | torch.dtype | None:

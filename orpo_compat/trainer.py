@@ -22,8 +22,10 @@ from torch import Tensor, nn
 from transformers import Trainer, TrainerCallback, TrainingArguments, set_seed
 
 from orpo_compat import construction
+from orpo_compat.accepted_data import accepted
 from orpo_compat.checkpoint_saving import WholeCheckpoints
 from orpo_compat.config import ORPOConfig
+from orpo_compat.embedding_limits import explained_lookups
 from orpo_compat.evaluation import EvaluationHooks
 from orpo_compat.guard import NonFiniteWatch, finite_pairs
 from orpo_compat.metrics import RunningMeans
@@ -228,7 +230,7 @@ class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, M
             length_column=config.length_column_name if grouped else None,
             report=self.data_report,
         )
-        return preprocess(data, name)
+        return preprocess(accepted(data, name), name)
 
     def build_tokenized_answer(self, prompt: str, answer: str) -> dict[str, list[int]]:
         """Tokenize a prompt with its response and say where the response begins, as TRL's hook of this name.
@@ -309,7 +311,7 @@ class ORPOTrainer(PaddedHooks, PackedSteps, SkipsBrokenPairs, EvaluationHooks, M
 
     def loss_and_outputs(self, model: nn.Module, inputs: Batch, train_eval: TrainEval) -> tuple[Tensor, dict[str, Any]]:
         """Compute a batch's loss, and its metrics together with the per-pair tensors."""
-        with self.casting_context():
+        with self.casting_context(), explained_lookups(self.model, inputs):
             loss, metrics = self.finite_loss(model, inputs, train_eval)
         outputs = {**metrics, **self._pairs}
         if self.metrics_fn is not None:

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import nn
 
+from orpo_compat.errors import ModelError
 from orpo_compat.preparation import (
     attach_adapter,
     cast_for_4bit_bf16,
@@ -115,3 +116,25 @@ def test_4bit_under_bf16_keeps_norms_in_float32_and_casts_the_ends() -> None:
     assert model.model.norm.weight.dtype == torch.float32
     assert model.lm_head.weight.dtype == model.model.embed_tokens.weight.dtype == torch.bfloat16
     assert model.model.layers[0].self_attn.q_proj.weight.dtype == torch.float32
+
+
+@pytest.mark.parametrize(
+    ("made", "name", "said"),
+    [
+        ((), "./nowhere", r"model '\./nowhere': no such folder.\n  Next: give a folder"),
+        ((), "{folder}", r"it has no config.json; it holds nothing.\n  Next: give the folder that save_pretrained"),
+        (("train.py",), "{folder}", "it holds train.py"),
+        (
+            ("adapter_config.json",),
+            "{folder}",
+            r"it holds an adapter only.\n  Next: load it with AutoPeftModelForCausalLM",
+        ),
+    ],
+)
+def test_a_folder_that_is_no_model_s_is_said_in_words(
+    made: tuple[str, ...], name: str, said: str, tmp_path: Path
+) -> None:
+    for file in made:
+        (tmp_path / file).write_text("{}")
+    with pytest.raises(ModelError, match=said):
+        load_model(name.format(folder=tmp_path), None, False)
