@@ -64,7 +64,6 @@ def lighten(model: nn.Module, tokens: int, itemsize: int, *, lean: bool = False)
     free. Nothing is recomputed by layers that are lean already (``lean_layers``), nor on CUDA, where a compiled
     attention kernel falls back to a dense one under the dispatch mode that the selective kind needs.
     """
-    enabled: Any = model
     before = is_selective(model)
     on_cuda = next(model.parameters()).device.type == "cuda"
     keeps_all = on_cuda or lean
@@ -74,10 +73,21 @@ def lighten(model: nn.Module, tokens: int, itemsize: int, *, lean: bool = False)
     if before is False and not fits_easily(model, kept * tokens, itemsize):
         return False
     if keeps_all:
-        enabled.gradient_checkpointing_disable()
+        stop_recomputing(model)
     else:
-        enabled.gradient_checkpointing_enable({"use_reentrant": False, "context_fn": selective})
+        _switch(model, "enable")({"use_reentrant": False, "context_fn": selective})
     return True
+
+
+def stop_recomputing(model: nn.Module) -> None:
+    """Let a model keep everything again."""
+    _switch(model, "disable")()
+
+
+def _switch(model: Any, which: str) -> Any:
+    """Find a switch of the model by its name in transformers, or its name before that changed, which now warns."""
+    new, old = f"activation_checkpointing_{which}", f"gradient_checkpointing_{which}"
+    return getattr(model, new, None) or getattr(model, old)
 
 
 def fits_easily(model: nn.Module, tokens: float, itemsize: int) -> bool:

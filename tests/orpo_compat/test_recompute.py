@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections import Counter
 from typing import Any
 
@@ -9,7 +10,14 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from orpo_compat.recompute import fits_easily, kept_bytes_per_token, selective
+from orpo_compat.recompute import (
+    fits_easily,
+    is_selective,
+    kept_bytes_per_token,
+    lighten,
+    selective,
+    stop_recomputing,
+)
 from orpo_compat.tiny_model import tiny_model
 
 MODES: dict[str, dict[str, Any] | None] = {
@@ -72,3 +80,27 @@ def test_the_estimate_counts_every_linear_but_the_head() -> None:
 @pytest.mark.parametrize(("tokens", "fits"), [(1, True), (10**12, False)])
 def test_a_pass_fits_until_it_does_not(tokens: int, fits: bool) -> None:
     assert fits_easily(tiny_model(), tokens, 4) is fits
+
+
+def test_switching_it_on_and_off_uses_no_name_that_transformers_deprecates() -> None:
+    model = tiny_model().train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", FutureWarning)
+        assert lighten(model, 1, itemsize=4)
+        assert is_selective(model) is True
+        stop_recomputing(model)
+    assert is_selective(model) is None
+
+
+def test_models_that_only_know_the_older_names_are_switched_by_them() -> None:
+    """As older transformers', and as models of one's own."""
+
+    class Older:
+        said = ""
+
+        def gradient_checkpointing_disable(self) -> None:
+            self.said = "off"
+
+    model: Any = Older()
+    stop_recomputing(model)
+    assert model.said == "off"
