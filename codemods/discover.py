@@ -140,8 +140,17 @@ def _judge(path: str, mode: int, content: bytes) -> Candidate | Finding | None:
         severity = Severity.WARNING if mention_spans(content) else Severity.INFO
         return _skip(path, "marked as generated", "change its generator, then generate it again", severity)
     if b"\0" in content[:8000] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
-        return None
+        return _with_zero_bytes(path, content)
     return Candidate(path, mode, content)
+
+
+def _with_zero_bytes(path: str, content: bytes) -> Finding | None:
+    """Binary files are nobody's code; a Python file with a zero byte is one that was damaged."""
+    from codemods.containers.mentions import mention_spans
+
+    if not path.endswith(_CODE) or not mention_spans(content):
+        return None
+    return _skip(path, "holds zero bytes, which Python refuses", "repair the file, then run again", Severity.WARNING)
 
 
 def _resolve_link(root: Path, path: str) -> str | Finding | None:

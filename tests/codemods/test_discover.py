@@ -208,3 +208,9 @@ def test_git_that_will_not_answer_leaves_the_walk(tmp_path: Path, monkeypatch: p
     found = discover(root)
     assert found.listed_by == "walk"
     assert [item.path for item in found.candidates] == ["a.py"]
+
+
+def test_python_with_zero_bytes_is_reported_and_other_binary_files_are_not(tmp_path: Path) -> None:
+    root = make_tree(tmp_path / "t", {"damaged.py": ORPO + b"\0", "other.py": b"orpo\0", "data.bak": ORPO + b"\0"})
+    assert candidates(root) == []
+    assert set(reasons(root)) == {"damaged.py"}
