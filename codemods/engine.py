@@ -56,7 +56,7 @@ def _place(context: Context) -> None:
             for start, end, new in placed(context.syntax, context.comments, plan, context.move.target):
                 context.replace(start, end, new, plan.rule)
         except Unplaceable as error:
-            context.refuse("OC106", plan.node, f"Left alone: {error}.", "Move the comment, then migrate again.")
+            context.refuse("OC106", plan.node, f"Left alone: {error}.", error.advice)
 
 
 def _accepted(syntax: Syntax, result: bytes) -> bool:

@@ -58,6 +58,10 @@ class StatementPlan:
 class Unplaceable(Exception):
     """A change that cannot be written without losing a comment or breaking the block it stands in."""
 
+    def __init__(self, reason: str, advice: str = "Move the comment, then migrate again.") -> None:
+        super().__init__(reason)
+        self.advice = advice
+
 
 def placed(syntax: Syntax, comments: Sequence[Comment], plan: StatementPlan, target: str) -> list[Change]:
     """Return the changes that carry out ``plan``, as spans of the UTF-8 text and what replaces them.
@@ -118,7 +122,8 @@ class _Placement:
         if stay and not moved and not swapped:
             return self._after([self._import()])
         if stay and _bind_one_name(node, self.plan):
-            raise Unplaceable("it binds one name twice, and only one of the two moves")
+            reason = "it binds one name twice, and only one of the two moves"
+            raise Unplaceable(reason, "Keep the one that counts, the last, then migrate again.")
         if not stay and not swapped:
             return [token, *self._after([self._import()] if self.plan.add_import else [])]
         if not stay and not moved:

@@ -7,6 +7,7 @@ Pickled arguments (``training_args.bin``) hold ``trl.trainer.orpo_config.ORPOCon
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import libcst as cst
 
@@ -31,7 +32,7 @@ _ARTEFACT = re.compile(r"args\.bin$")
 
 
 def apply(context: Context) -> None:
-    """Look at type tests and at loads of saved arguments."""
+    """Look at type tests, at names of modules in tests, and at loads of saved arguments."""
     for fact in context.survey.calls:
         call = fact.node
         assert isinstance(call, cst.Call)
@@ -54,6 +55,29 @@ def apply(context: Context) -> None:
                 "Saved training arguments name their class by its path in TRL.",
                 "Loading them still needs the TRL release that wrote them; build the config anew.",
             )
+    if context.forward:
+        _report_module_names(context)
+
+
+def _report_module_names(context: Context) -> None:
+    """``type(x).__module__.startswith("trl")``: the classes say another module now."""
+    for fact in context.survey.strings:
+        if not context.concerns_source(literal(fact.node)):
+            continue
+        around = list(_expressions_around(context, fact.node))
+        if around and "__module__" in context.syntax.code(around[-1]):
+            target = context.move.target
+            message = f"A class is told by the name of its module, and those that moved say {target}."
+            context.report("OC122", fact.node, message, f"Ask for {target} as well, or for the class itself.")
+
+
+def _expressions_around(context: Context, node: cst.CSTNode) -> Iterator[cst.CSTNode]:
+    """Comparisons and calls that the string is part of, innermost first."""
+    for parent, _ in context.ancestors(node):
+        if isinstance(parent, (cst.BaseSmallStatement, cst.BaseCompoundStatement)):
+            return
+        if isinstance(parent, (cst.Comparison, cst.Call)):
+            yield parent
 
 
 def _loads_arguments(call: cst.Call) -> bool:
