@@ -86,13 +86,13 @@ def is_telling(path: str, content: bytes) -> bool:
             return True
     if content[:2] in (b"\xff\xfe", b"\xfe\xff") and b"O\0R\0P\0O" in content:
         return True
-    return b"trl" in content and (_INSTALLS.search(path) is not None or _installs_trl(path, content))
+    return b"trl" in content and (_INSTALLS.search(path) is not None or _concerns_trl(path, content))
 
 
-def _installs_trl(path: str, content: bytes) -> bool:
-    from codemods.containers.telling import installs_trl
+def _concerns_trl(path: str, content: bytes) -> bool:
+    from codemods.containers.telling import concerns_trl
 
-    return installs_trl(path, content)
+    return concerns_trl(path, content)
 
 
 def _says_orpo(content: bytes) -> bool:

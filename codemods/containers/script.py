@@ -10,10 +10,12 @@ import re
 from dataclasses import replace
 
 from codemods.containers.blocks import Block, BlockHost, CodeLine, physical_lines
+from codemods.containers.doubles import report_doubles
 from codemods.containers.installs import report_installs
 from codemods.containers.marimo_app import flattened
 from codemods.containers.mentions import Places
 from codemods.containers.python_installs import report_python_installs
+from codemods.containers.silenced import silenced
 from codemods.containers.task import Task
 from codemods.containers.virtual import Piece, UnmappableEdit, Virtual, map_back
 from codemods.edits import Edit
@@ -37,11 +39,18 @@ def rewrite_python(task: Task) -> Rewrite:
     remarks = [finding for part in listed for finding in part.findings]
     known = {finding.line for finding in remarks}
     findings = [one for one in done.findings if one.code != "OC120" or one.line not in known]
+    if task.forward and not task.shadowed:
+        findings = silenced(task.source, findings, _environment(task, done, remarks))
     if task.forward:
-        if not task.shadowed:
-            remarks += report_python_installs(task.path, task.places, frozenset(one.line for one in remarks))
         remarks += _shell_comments(task) + _pairing(task, changed=bool(done.edits))
     return task.result(tuple(edits), (*findings, *remarks))
+
+
+def _environment(task: Task, done: Rewrite, told: list[Finding]) -> list[Finding]:
+    """What the module does to the environment: packages it installs, doubles it puts where TRL was."""
+    found = report_python_installs(task.path, task.places, frozenset(one.line for one in told))
+    judged = bool(done.edits) or any(one.code == "OC104" for one in done.findings)
+    return found if judged else [*found, *report_doubles(task.path, task.places)]
 
 
 def _rules_applied(task: Task) -> Rewrite:

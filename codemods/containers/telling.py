@@ -1,4 +1,4 @@
-"""Whether a file that says nothing of ORPO still has TRL installed somewhere, so that it needs orpo-compat too.
+"""Whether a file that says nothing of ORPO has TRL installed somewhere, or doubles it, so that it matters all the same.
 
 Asked of every file of a tree that has the letters ``trl`` in it, so the cheap questions come first.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import PurePosixPath
 
+from codemods.containers.doubles import doubles
 from codemods.containers.installs import install_offsets
 from codemods.containers.kind import Kind, kind_of
 from codemods.containers.package_lists import package_offsets
@@ -17,8 +18,8 @@ from codemods.manifests.formats import format_of
 _CONFIGS = frozenset({Kind.YAML, Kind.JSON, Kind.TOML, Kind.DOTENV, Kind.TEXT})
 
 
-def installs_trl(path: str, content: bytes) -> bool:
-    """Whether the file lists or installs trl, as a dependency list, a command, a list of packages or a call."""
+def concerns_trl(path: str, content: bytes) -> bool:
+    """Whether the file lists or installs trl, as a dependency list, a command, a list or a call, or doubles it."""
     if not _names_trl(content):
         return False
     if format_of(path) is not None:
@@ -27,7 +28,7 @@ def installs_trl(path: str, content: bytes) -> bool:
         return False
     kind = kind_of(path, content[:200])
     if kind is Kind.PYTHON:
-        return bool(python_installs(content))
+        return bool(python_installs(content) or doubles(content))
     return bool(install_offsets(content)) or (kind in _CONFIGS and bool(package_offsets(content)))
 
 

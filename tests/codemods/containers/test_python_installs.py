@@ -65,7 +65,6 @@ def test_a_command_in_a_string_is_found_until_it_installs_ours_too(source: str) 
         'logging.getLogger("trl").setLevel(20)\n',
         'importlib.util.find_spec("trl")\n',
         'pytest.importorskip("trl")\n',
-        'sys.modules["trl"] = fake\n',
         'tags = ["trl", "orpo"]\n',
         'api.create_repo(name, library_name="trl")\n',
         'pipeline(model, pipeline_tag="trl")\n',
