@@ -27,6 +27,7 @@ def migrate(
     verify_with: ask.VerifyWith = None,
     verify_subclass: ask.VerifySubclass = None,
     reference_python: ask.ReferencePython = None,
+    reference: ask.ReferenceRelease = None,
     allow_dirty: ask.AllowDirty = False,
     commit: ask.Commit = False,
     include: ask.Include = None,
@@ -51,9 +52,10 @@ def migrate(
     request = ask.Request(
         paths=paths, dry_run=dry_run, diff=diff, check=check, rollback=rollback, resume=resume, to=to,
         no_verify=no_verify, verify_with=verify_with, verify_subclass=verify_subclass or [],
-        reference_python=reference_python, allow_dirty=allow_dirty, commit=commit, include=include or [],
-        exclude=exclude or [], report=report, output=output, modernize=modernize, strings=strings, docs=docs,
-        configs=configs, deps=deps, pin_defaults=pin_defaults, drop_trl=drop_trl, jobs=jobs, yes=yes,
+        reference_python=reference_python, reference=reference, allow_dirty=allow_dirty, commit=commit,
+        include=include or [], exclude=exclude or [], report=report, output=output, modernize=modernize,
+        strings=strings, docs=docs, configs=configs, deps=deps, pin_defaults=pin_defaults, drop_trl=drop_trl,
+        jobs=jobs, yes=yes,
     )
     # fmt: on
     request.refuse_contradictions()

@@ -76,7 +76,10 @@ def _judge_subclasses(plan: Plan, request: Request) -> dict[str, str]:
             _refuse_failed(result, f"{subclass}: ")
             record[f"subclass {subclass}"] = f"{result.verdict.name}, {_relative(result.evidence, plan.root)}"
     except ParityError as error:
-        advice = "a class written for an older TRL needs that release: --reference-python"
+        advice = (
+            "a class written for an older TRL needs that release: --reference trl==VERSION builds it, "
+            "--reference-python names an interpreter that has it"
+        )
         stop(ExitCode.PARITY_NOT_RUN, f"{error}\n{advice}\nparity was not shown, so nothing was written (OC140)")
     return record
 
@@ -204,11 +207,27 @@ def switch(request: Request, where: Target, gate: Gate = judge) -> int:
     return finish(report_of(plan, request, code, gate=gate_record, run=run.record.run), request)
 
 
+def _with_reference(request: Request) -> Request:
+    """Build the TRL release that was asked for, unless it is built already, and ask for its interpreter."""
+    from parity.environments import build_reference
+    from parity.errors import ParityError, SpecError
+
+    if request.reference is None:
+        return request
+    try:
+        found = build_reference(request.reference, report=say)
+    except ParityError as error:
+        code = ExitCode.USAGE if isinstance(error, SpecError) else ExitCode.PARITY_NOT_RUN
+        stop(code, f"--reference: {error}\nparity was not shown, so nothing was written (OC140)")
+    return dataclasses.replace(request, reference_python=found.python)
+
+
 def _write(journal: Journal, plan: Plan, request: Request, gate: Gate) -> tuple[Run, dict[str, str]]:
     from codemods import preflight
     from codemods import switch as switching
     from codemods.locks import exclusive
 
+    request = _with_reference(request)
     journal.prepare()
     with exclusive(journal.lock):
         word = {"skipped": "--no-verify"} if request.no_verify else gate(plan.root, request)

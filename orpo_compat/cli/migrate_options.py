@@ -50,6 +50,9 @@ VerifySubclass = Annotated[
     ),
 ]
 ReferencePython = Annotated[Path | None, typer.Option("--reference-python", help="The interpreter that has TRL.")]
+ReferenceRelease = Annotated[
+    str | None, typer.Option("--reference", metavar="trl==VERSION", help="Build an environment of this TRL, once.")
+]
 AllowDirty = Annotated[bool, typer.Option("--allow-dirty", help="Run on a git tree with uncommitted work.")]
 Commit = Annotated[bool, typer.Option("--commit", help="Commit the switched files, and only them.")]
 Include = Annotated[
@@ -90,6 +93,7 @@ class Request:
     verify_with: Path | None
     verify_subclass: list[str]
     reference_python: Path | None
+    reference: str | None
     allow_dirty: bool
     commit: bool
     include: list[str]
@@ -131,6 +135,9 @@ class Request:
             "--no-verify and --verify-with contradict each other": self.no_verify and self.verify_with is not None,
             "--verify-subclass is part of the gate that --no-verify skips": self.no_verify
             and bool(self.verify_subclass),
+            "--reference and --reference-python both say which TRL: choose one": self.reference is not None
+            and self.reference_python is not None,
+            "--reference is part of the gate that --no-verify skips": self.no_verify and self.reference is not None,
             "`-` stands alone: give no other path beside it": "-" in self.paths and len(self.paths) > 1,
         }
         for message, is_wrong in wrong.items():

@@ -23,7 +23,8 @@ def migrate(*arguments: object, stdin: bytes = b"") -> Result:
 def request(*paths: object, **asked: object) -> Request:
     """A request as the command line would make it, everything off but what is ``asked``."""
     off = {field.name: False for field in dataclasses.fields(Request) if field.type == "bool"}
-    empty = {"diff": "", "to": None, "verify_with": None, "reference_python": None, "report": None, "output": None}
+    nothing = ("to", "verify_with", "reference_python", "reference", "report", "output")
+    empty = {"diff": "", **dict.fromkeys(nothing)}
     plain = {
         **off,
         **empty,

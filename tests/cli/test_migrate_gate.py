@@ -11,6 +11,7 @@ import typer
 from orpo_compat.cli import migrate_forward
 from orpo_compat.cli.migrate_options import Request
 from orpo_compat.cli.target import resolve
+from parity.reference import Reference
 from tests.cli.calls import migrate, request
 from tests.codemods.trees import PLAIN, SWITCHED, contents, git, make_repository, snapshot
 
@@ -45,6 +46,44 @@ def test_the_commit_message_names_the_evidence_and_its_seal(repository: Path) ->
     message = git(repository, "log", "-1", "--format=%B")
     assert "Evidence: .orpo-compat/evidence/e.json\n" in message
     assert f"Evidence-Seal: {'ab' * 32}\n" in message
+
+
+def test_a_release_that_is_asked_for_is_built_and_its_interpreter_given_to_the_gate(
+    repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The building itself is `parity`'s; here it only stands for a folder."""
+    built: list[str] = []
+
+    def build(requirement: str, *, report: object) -> Reference:
+        built.append(requirement)
+        return Reference(Path("/built/bin/python"), {"trl": "0.9.6"}, "built")
+
+    seen: list[Path | None] = []
+
+    def noting(root: Path, asked: Request) -> dict[str, str]:
+        seen.append(asked.reference_python)
+        return passing(root, asked)
+
+    monkeypatch.setattr("parity.environments.build_reference", build)
+    assert switch(repository, noting, reference="trl==0.9.6") == 0
+    assert (built, seen) == (["trl==0.9.6"], [Path("/built/bin/python")])
+
+
+def test_a_reference_that_pins_no_release_is_refused_with_nothing_written(repository: Path) -> None:
+    before = snapshot(repository)
+    result = migrate(repository, "--reference", "trl>=1")
+    assert result.exit_code == 2
+    assert "--reference: " in result.stderr
+    assert "one release such as trl==0.24.0" in result.stderr
+    assert snapshot(repository) == before
+
+
+@pytest.mark.parametrize("other", [("--reference-python", "python"), ("--no-verify",)])
+def test_a_reference_beside_what_contradicts_it_is_refused(repository: Path, other: tuple[str, ...]) -> None:
+    result = migrate(repository, "--reference", "trl==0.9.6", *other)
+    assert result.exit_code == 2
+    assert "--reference" in result.stderr
+    assert git(repository, "status", "--porcelain") == ""
 
 
 @pytest.mark.parametrize("code", [4, 5])
