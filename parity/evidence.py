@@ -203,7 +203,8 @@ def read_evidence(file: Path) -> dict[str, Any]:
     try:
         content = json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise EvidenceInvalid(f"{file} cannot be read as evidence: {error}") from error
+        said = f"{file} cannot be read as evidence: {error}; give the file that orpo-compat parity --json wrote"
+        raise EvidenceInvalid(said) from error
     if not isinstance(content, dict) or content.get("kind") != KIND or content.get("format") != FORMAT:
         raise EvidenceInvalid(f"{file} is no evidence of format {FORMAT}; make it with orpo-compat parity --json FILE")
     missing = [

@@ -119,10 +119,15 @@ def _read_rows(path: Path, needed: int) -> list[Row]:
         )
     except (OSError, ValueError) as error:
         raise SpecError(f"cannot read rows from {path}: {error}; give a JSON list or JSON lines") from error
-    keys = ("prompt", "chosen", "rejected")
-    kept = [{key: row[key] for key in keys if key in row} for row in rows]
-    if not kept or any("chosen" not in row or "rejected" not in row for row in kept):
-        raise SpecError(f"{path} must hold rows with 'chosen' and 'rejected' (and usually 'prompt')")
+    wanted = "rows with 'chosen' and 'rejected' (and usually 'prompt')"
+    if not isinstance(rows, list) or not rows:
+        got = "no rows" if isinstance(rows, list) else f"one JSON {type(rows).__name__}"
+        raise SpecError(f"{path} must hold {wanted}; it holds {got}")
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, dict) or not {"chosen", "rejected"} <= row.keys():
+            got = f"the columns {', '.join(map(repr, row))}" if isinstance(row, dict) else f"a {type(row).__name__}"
+            raise SpecError(f"{path} must hold {wanted}; row {number} has {got}; rename its columns")
+    kept = [{key: row[key] for key in ("prompt", "chosen", "rejected") if key in row} for row in rows]
     return (kept * -(-needed // len(kept)))[:needed]
 
 

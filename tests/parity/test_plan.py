@@ -74,11 +74,20 @@ def test_rows_of_your_own_repeat_until_there_are_enough(tmp_path):
     assert rows["train"][0] == {"prompt": "a", "chosen": "b", "rejected": "c"}
 
 
-@pytest.mark.parametrize("content", ["[]", '[{"prompt": "a"}]', "no json", '{"a": 1}'])
-def test_rows_that_are_no_pairs_are_refused(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("[]", "it holds no rows"),
+        ('[{"prompt": "a"}]', "row 1 has the columns 'prompt'; rename"),
+        ('[{"chosen": "a", "rejected": "b"}, "chosen"]', "row 2 has a str"),
+        ("no json", "give a JSON list or JSON lines"),
+        ('{"a": 1}', "it holds one JSON dict"),
+    ],
+)
+def test_rows_that_are_no_pairs_are_refused_with_what_they_are(tmp_path, content, said):
     file = tmp_path / "rows.json"
     file.write_text(content)
-    with pytest.raises(SpecError, match=r"rows\.json"):
+    with pytest.raises(SpecError, match=rf"rows\.json.*{said}"):
         make_plan(make_spec("base", data=str(file)), tmp_path / "plan")
 
 
