@@ -93,7 +93,10 @@ class ModuleUses:
         return bool(self.stays) or self.exported() or self._named_in_text()
 
     def exported(self) -> bool:
-        """Whether others may reach the name: a package's own, one in ``__all__``, one looked up in a namespace."""
+        """Whether others may reach the name: of a package, of a class, in ``__all__`` or looked up by its name."""
+        if self.group.home.kind is Kind.CLASS:
+            attributes = (node for node in self.context.syntax.spans if isinstance(node, cst.Attribute))
+            return any(node.attr.value == self.group.name for node in attributes)
         if self.group.home is not self.context.survey.module:
             return False
         if self.context.path.endswith("__init__.py"):

@@ -12,7 +12,7 @@ import libcst as cst
 
 from codemods.catalog import CLASSES
 from codemods.context import Context, callee, literal
-from codemods.scopes import Kind, Scope
+from codemods.scopes import Binding, Kind, Scope
 from codemods.syntax import FromImport, dotted
 
 
@@ -57,14 +57,18 @@ def _brought_by_star(context: Context) -> set[str]:
 
 
 def _kept_modules(context: Context) -> Iterator[str]:
-    """Attributes that the source package, or a module of it, is assigned to: ``self.lib = trl``, or in a class body."""
+    """Attributes that hold the source package, or a module of it: ``self.lib = trl``, or bound in a class body."""
     for store in context.survey.stores:
         if isinstance(store.node, cst.Attribute) and _is_given_source(context, store.node, store.scope):
             yield store.node.attr.value
     for scope in context.survey.module.walk():
         for name, bindings in scope.bindings.items() if scope.kind is Kind.CLASS else ():
-            if any(_is_given_source(context, one.node, scope) for one in bindings):
+            if any(_is_given_source(context, one.node, scope) or _imports_source(context, one) for one in bindings):
                 yield name
+
+
+def _imports_source(context: Context, binding: Binding) -> bool:
+    return context.names.imported(binding) in context.move.packages
 
 
 def _is_given_source(context: Context, target: cst.CSTNode, scope: Scope) -> bool:

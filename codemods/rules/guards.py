@@ -78,8 +78,11 @@ def _guards_of(context: Context, probes: Probes, node: cst.CSTNode, scope: Scope
         if isinstance(parent, (cst.FunctionDef, cst.ClassDef)):
             within = False
             yield from (one for one in parent.decorators if probes.asks(one.decorator, scope))
-        elif isinstance(parent, cst.If) and child is not parent.test:
-            if probes.asks(parent.test, scope):
+        elif isinstance(parent, (cst.If, cst.While)):
+            if child is not parent.test and probes.asks(parent.test, scope):
+                yield parent
+        elif isinstance(parent, cst.Match):
+            if child is not parent.subject and probes.asks(parent.subject, scope):
                 yield parent
         elif within and _catches_it(parent, child):
             yield parent

@@ -97,6 +97,8 @@ def test_a_flag_that_holds_the_answer_guards_like_the_question(flag: str, use: s
         "from .imports import TRL_INSTALLED\nif TRL_INSTALLED:\n    from trl import ORPOConfig\n",
         "pytest.importorskip('trl')\nfrom trl import ORPOConfig\n",
         "pytestmark = pytest.mark.skipif(not is_trl_available(), reason='')\nfrom trl import ORPOConfig\n",
+        "while is_trl_available():\n    from trl import ORPOConfig\n    break\n",
+        "match sys.modules.get('trl'):\n    case None: pass\n    case _: from trl import ORPOConfig\n",
         "@require_trl\ndef test():\n    from trl import ORPOConfig\n",
         "def f(self):\n    requires_backends(self, ['trl'])\n    from trl import ORPOConfig\n",
         "def f(self):\n    if not self.has_trl:\n        return\n    from trl import ORPOConfig\n",

@@ -358,3 +358,15 @@ def test_a_use_stays_whose_import_would_hide_the_target_from_an_earlier_read() -
         f"{head}    import trl\n    return trl.ORPOConfig, lambda: orpo_compat.x\n",
         f"{head}    import orpo_compat\n    return orpo_compat.ORPOConfig, lambda: orpo_compat.x\n",
     )
+
+
+def test_a_module_that_is_read_as_an_attribute_of_a_class_keeps_its_import() -> None:
+    source = "class A:\n    import trl\n{0}\n    def f(self):\n        return self.trl.ORPOTrainer\n"
+    check_refuses(source.format(""), "OC126")
+    check_rewrites(
+        source.format("    c = trl.ORPOConfig\n"),
+        source.format("    import orpo_compat\n    c = orpo_compat.ORPOConfig\n"),
+        "OC126",
+    )
+    plain = "class A:\n    import {0}\n    c = {0}.ORPOConfig\n"
+    check_rewrites(plain.format("trl"), plain.format("orpo_compat"))
