@@ -94,11 +94,9 @@ def stages_table(content: dict[str, Any]) -> Table:
 def resources_table(content: dict[str, Any]) -> Table:
     """Return time and memory of both arms by phase, each peak from a high-water mark of its own."""
     resources = content["resources"]
-    table = Table(
-        title="Time and memory, one traced run each: resolves nothing, --repeat 3 does",
-        title_justify="left",
-        header_style="bold",
-    )
+    advice = "" if resources.get("measurements") else ", --repeat 3 does"
+    title = f"Time and memory, one traced run each: resolves nothing{advice}"
+    table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("phase")
     for arm in ("theirs", "ours"):
         for heading in ("seconds", "peak", "grew by"):
@@ -123,6 +121,52 @@ def resources_table(content: dict[str, Any]) -> Table:
     return table
 
 
+def measurement_rows(measurements: dict[str, Any] | None) -> list[tuple[str, ...]]:
+    """Return the table of repeated measurements: a difference below the resolving power claims nothing."""
+    from parity.measure import QUANTITIES as MEASURED
+
+    rows = []
+    for name, found in (measurements or {}).get("quantities", {}).items():
+        shown = [
+            mebibytes(found[arm]) if "second" not in name else f"{number(found[arm]):.4f} s"
+            for arm in ("theirs", "ours")
+        ]
+        ratio, power = number(found["ratio"]), number(found["resolving_power"])
+        claim = "not resolved"
+        if found["resolved"]:
+            claim = f"ours {1 / ratio:.2f} times less" if ratio < 1 else f"ours {ratio:.2f} times more"
+        rows.append((MEASURED.get(name, name), *shown, f"{ratio:.3f}", f"{power:.1%}", claim))
+    return rows
+
+
+def measurement_note(measurements: dict[str, Any] | None) -> str:
+    """Say what the repeated measurements are medians of."""
+    return f"{(measurements or {}).get('repetitions', 0)} alternating repetitions, first dropped; medians"
+
+
+def measurements_table(measurements: dict[str, Any]) -> Table:
+    """Return what ``--repeat`` measured, and what of it may be claimed."""
+    title = f"Speed and memory: {measurement_note(measurements)}"
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for heading in ("quantity", "theirs", "ours", "ratio", "resolving power", "claim"):
+        table.add_column(heading, justify="left" if heading in ("quantity", "claim") else "right")
+    for row in measurement_rows(measurements):
+        table.add_row(*row)
+    return table
+
+
+def checklist_table(content: dict[str, Any]) -> Table:
+    """Return the twelve points that a team ticks off before it switches."""
+    table = Table(title="Checklist", title_justify="left", header_style="bold")
+    for heading in ("point", "theirs", "ours", "measured"):
+        table.add_column(heading)
+    colors = {"yes": "green", "no": "red"}
+    for point in content["checklist"]:
+        sides = [Text(point[arm], style=colors.get(point[arm], "")) for arm in ("theirs", "ours")]
+        table.add_row(point["point"], *sides, Text(point["measured"]))
+    return table
+
+
 def divergence_text(content: dict[str, Any]) -> list[RenderableType]:
     """Return what is known of each divergence: where, whether its inputs agreed, the rows, the explanation."""
     found: list[RenderableType] = []
@@ -143,15 +187,25 @@ def divergence_text(content: dict[str, Any]) -> list[RenderableType]:
     return found
 
 
-def make_report(content: dict[str, Any], *, short: bool = False) -> Group:
-    """Return the whole report of an evidence file; ``short`` leaves out the table of steps."""
+def make_report(content: dict[str, Any], *, short: bool = False, checklist: bool = False) -> Group:
+    """Return the whole report of an evidence file.
+
+    Args:
+        short: leave out the tables of steps and stages, and the checklist.
+        checklist: show that all the same.
+    """
     conclusion = content["conclusion"]
     parts: list[RenderableType] = [Text(first_line(content), style="bold")]
     parts += [Text(note, style="yellow") for note in notes_of(content)]
     if not short:
         parts += [steps_table(content, path) for path in list(content["series"]["ours"])[:1]]
         parts += [stages_table(content)]
-    parts += [resources_table(content), *divergence_text(content)]
+    parts.append(resources_table(content))
+    if content["resources"].get("measurements"):
+        parts.append(measurements_table(content["resources"]["measurements"]))
+    if checklist or not short:
+        parts.append(checklist_table(content))
+    parts += divergence_text(content)
     tried = content["thresholds"]["floor"]["perturbations"]
     rerun = "bit-equal" if content["thresholds"]["floor"]["rerun_identical"] else "not bit-equal"
     parts.append(
@@ -167,6 +221,6 @@ def make_report(content: dict[str, Any], *, short: bool = False) -> Group:
     return Group(*parts)
 
 
-def print_report(content: dict[str, Any], console: Console, *, short: bool = False) -> None:
+def print_report(content: dict[str, Any], console: Console, *, short: bool = False, checklist: bool = False) -> None:
     """Print the report of an evidence file."""
-    console.print(make_report(content, short=short))
+    console.print(make_report(content, short=short, checklist=checklist))

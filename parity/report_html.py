@@ -13,7 +13,7 @@ from typing import Any
 
 from parity.charts import bars, curves, differences
 from parity.compare import scale_of
-from parity.report import first_line, mebibytes, notes_of, number
+from parity.report import first_line, measurement_note, measurement_rows, mebibytes, notes_of, number
 from parity.series import QUANTITIES
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -128,24 +128,6 @@ def _stages(content: dict[str, Any]) -> list[dict[str, Any]]:
     return rows
 
 
-def measurement_rows(measurements: dict[str, Any] | None) -> list[tuple[str, ...]]:
-    """Return the table of repeated measurements: a difference below the resolving power claims nothing."""
-    from parity.measure import QUANTITIES as MEASURED
-
-    rows = []
-    for name, found in (measurements or {}).get("quantities", {}).items():
-        shown = [
-            mebibytes(found[arm]) if "second" not in name else f"{number(found[arm]):.4f} s"
-            for arm in ("theirs", "ours")
-        ]
-        ratio, power = number(found["ratio"]), number(found["resolving_power"])
-        claim = "not resolved"
-        if found["resolved"]:
-            claim = f"ours {1 / ratio:.2f} times less" if ratio < 1 else f"ours {ratio:.2f} times more"
-        rows.append((MEASURED.get(name, name), *shown, f"{ratio:.3f}", f"{power:.1%}", claim))
-    return rows
-
-
 def _versions(content: dict[str, Any]) -> list[tuple[str, str, str]]:
     arms = content["arms"]
     names = sorted(set(arms["theirs"]["versions"]) | set(arms["ours"]["versions"]))
@@ -189,7 +171,7 @@ def make_html(content: dict[str, Any]) -> str:
         time_note="one traced run each, per step: "
         + ", ".join(f"{name} {number(seconds):.3f} s" for name, seconds in per_step.items()),
         measurements=measurement_rows(measured),
-        measurement_note=f"{(measured or {}).get('repetitions', 0)} alternating repetitions, first dropped; medians.",
+        measurement_note=f"{measurement_note(measured)}.",
         checklist=content["checklist"],
         stages=_stages(content),
         thresholds=content["thresholds"],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from xml.etree import ElementTree
 
-from parity.report import first_line, mebibytes, notes_of, number
+from parity.report import first_line, measurement_note, measurement_rows, mebibytes, notes_of, number
 from parity.series import QUANTITIES
 
 _PLAIN = str.maketrans({"|": "\\|", "<": "&lt;", ">": "&gt;", "\n": " ", "`": "'"})
@@ -34,6 +34,10 @@ def make_markdown(content: dict[str, Any]) -> str:
     for item in content["judgements"]:
         lines += [f"- explained ({cell(item['path'])}): {cell(text)}" for text in item["explained"]]
     lines += ["", *_steps(content), "", *_stages(content), "", *_resources(content), ""]
+    measured = content["resources"].get("measurements")
+    if measured:
+        lines += [f"{measurement_note(measured)}:", "", *_measurements(measured), ""]
+    lines += [*_checklist(content), ""]
     lines += [
         f"Sealed `{content['seal'][:16]}`, made {content['validity']['made']}, "
         f"valid {content['validity']['days']} days."
@@ -71,6 +75,16 @@ def _resources(content: dict[str, Any]) -> list[str]:
             cells += [f"{number(event.get('seconds')):.2f} s", mebibytes(event.get("rss_peak"))]
         lines.append(_row(phase, *cells))
     return lines
+
+
+def _measurements(measured: dict[str, Any]) -> list[str]:
+    table = _table("quantity", "theirs", "ours", "ratio", "resolving power", "claim")
+    return [*table, *(_row(*row) for row in measurement_rows(measured))]
+
+
+def _checklist(content: dict[str, Any]) -> list[str]:
+    keys = ("point", "theirs", "ours", "measured")
+    return [*_table(*keys), *(_row(*(point[key] for key in keys)) for point in content["checklist"])]
 
 
 def make_junit(content: dict[str, Any]) -> str:

@@ -229,7 +229,8 @@ def _run_one(options: Options, spec: Spec, reference: Reference, several: bool) 
     extras = measure_extras(request) if options.checklist else None
     content = make_evidence(outcome, measurements=measurements, extras=extras)
     file = write_evidence(content, _named(options.json, spec, several) or folder / "evidence.json", folder)
-    print_report(content, Console(width=None if sys.stdout.isatty() else 120), short=options.short)
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    print_report(content, console, short=options.short, checklist=options.checklist)
     typer.echo(f"evidence: {file}", err=True)
     _write_reports(options, content, spec, several)
     return outcome.verdict

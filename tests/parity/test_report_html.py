@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from parity.charts import bars, curves, differences
-from parity.report_html import make_html, measurement_rows
+from parity.report import measurement_rows
+from parity.report_html import make_html
 from tests.parity.evidence_sample import sample_evidence
 
 HOSTILE = "</script><script>alert(1)</script>\"'&<img src=x onerror=alert(1)>"
