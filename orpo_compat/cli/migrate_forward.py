@@ -68,7 +68,7 @@ def _refuse_failed(result: GateResult, what: str = "") -> None:
 def _judge_subclasses(plan: Plan, request: Request) -> dict[str, str]:
     """Judge each subclass that was asked for; what the journal records of them."""
     from orpo_compat.cli.migrate_subclasses import judge_subclasses
-    from parity.errors import ParityError
+    from parity.errors import ArmFailed, ParityError
 
     record = {}
     try:
@@ -80,6 +80,10 @@ def _judge_subclasses(plan: Plan, request: Request) -> dict[str, str]:
             "a class written for an older TRL needs that release: --reference trl==VERSION builds it, "
             "--reference-python names an interpreter that has it"
         )
+        if isinstance(error, ArmFailed) and error.arm == "ours":
+            advice = (
+                "its file as it will be does not run in this environment: mend that first (OC121 names what TRL lost)"
+            )
         stop(ExitCode.PARITY_NOT_RUN, f"{error}\n{advice}\nparity was not shown, so nothing was written (OC140)")
     return record
 

@@ -11,6 +11,7 @@ import typer
 from orpo_compat.cli import migrate_forward
 from orpo_compat.cli.migrate_options import Request
 from orpo_compat.cli.target import resolve
+from parity.errors import ArmFailed
 from parity.reference import Reference
 from tests.cli.calls import migrate, request
 from tests.codemods.trees import PLAIN, SWITCHED, contents, git, make_repository, snapshot
@@ -84,6 +85,25 @@ def test_a_reference_beside_what_contradicts_it_is_refused(repository: Path, oth
     assert result.exit_code == 2
     assert "--reference" in result.stderr
     assert git(repository, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("arm", "advice"),
+    [("theirs", "--reference trl==VERSION builds it"), ("ours", "does not run in this environment: mend that first")],
+)
+def test_a_subclass_that_cannot_be_trained_is_advised_on_by_the_side_that_failed(
+    arm: str, advice: str, repository: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def failing(plan: object, asked: Request) -> None:
+        raise ArmFailed(arm, "failed")
+
+    before = snapshot(repository)
+    monkeypatch.setattr("orpo_compat.cli.migrate_subclasses.judge_subclasses", failing)
+    with pytest.raises(typer.Exit) as stopped:
+        switch(repository, passing, verify_subclass=["all"])
+    assert stopped.value.exit_code == 4
+    assert advice in " ".join(capsys.readouterr().err.split())
+    assert snapshot(repository) == before
 
 
 @pytest.mark.parametrize("code", [4, 5])
