@@ -99,7 +99,7 @@ class ModuleUses:
             return any(node.attr.value == self.group.name for node in attributes)
         if self.group.home is not self.context.survey.module:
             return False
-        if self.context.path.endswith("__init__.py"):
+        if self.context.path.endswith("__init__.py") or self.group.name in self.context.options.lent:
             return True
         named = [fact.node for fact in self.context.survey.strings if literal(fact.node) == self.group.name]
         return any(self._names_a_binding(node) for node in named)

@@ -35,5 +35,7 @@ class Options:
     """Drop trl from dependency lists when nothing else needs it."""
     first_party: frozenset[str] = frozenset()
     """Top-level packages that the repository itself provides."""
+    lent: frozenset[str] = frozenset()
+    """Names of modules that other files read by way of the one at hand, so that its imports of them stay."""
     trl_version: str | None = None
     """The TRL release the repository is pinned to, if it is pinned to one."""

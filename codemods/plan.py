@@ -9,12 +9,13 @@ from __future__ import annotations
 import dataclasses
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from codemods import writing
+from codemods.borrowed import Loans, find_loans
 from codemods.discover import Candidate, Discovery, first_user_of_trl
 from codemods.edits import Edit, splice
 from codemods.errors import EditConflict
@@ -134,6 +135,7 @@ class _Desk:
     num_jobs: int
     progress: Progress
     local: LocalPackages
+    lent: Mapping[str, frozenset[str]]
     files: list[FilePlan] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
@@ -161,7 +163,8 @@ class _Desk:
         self.findings = [one for one in self.findings if (one.path, one.line, one.code) not in places] + added
 
     def _options_for(self, path: str, options: Options) -> Options:
-        return dataclasses.replace(options, first_party=options.first_party | self.local.shadowing(path))
+        own = options.first_party | self.local.shadowing(path)
+        return dataclasses.replace(options, first_party=own, lent=self.lent.get(path, frozenset()))
 
     def finished(self) -> Plan:
         in_order = sorted(set(self.findings), key=lambda one: (one.path, one.line, one.column, one.code, one.message))
@@ -185,7 +188,10 @@ def make_plan(
     Dependency lists come last: they are read for the pinned release first, and only matter at all when something
     else in the tree uses ORPO.
     """
-    desk = _Desk(found, direction, to, num_jobs, progress, find_local_packages(found.paths), findings=[*found.skipped])
+    loans = _loans(found, direction)
+    local = find_local_packages(found.paths)
+    desk = _Desk(found, direction, to, num_jobs, progress, local, loans.names, findings=[*found.skipped])
+    desk.findings += loans.findings
     owned = [item for item in found.candidates if desk.local.owns(item.path)]
     desk.findings += [_own_package(item.path) for item in owned]
     open_to_change = [item for item in found.candidates if item not in owned]
@@ -199,6 +205,12 @@ def make_plan(
     if in_use or any(b"orpo_compat" in item.source for item in sources):
         desk.rewrite(lists, _while_trl_is_used(desk, options) if options.drop_trl else options)
     return desk.finished()
+
+
+def _loans(found: Discovery, direction: Direction) -> Loans:
+    if direction is not Direction.FORWARD:
+        return Loans({})
+    return find_loans(found.root, {item.path: item.source for item in found.candidates}, frozenset(found.paths))
 
 
 def _pinned(lists: Sequence[Candidate]) -> str | None:
