@@ -28,9 +28,9 @@ class ModuleMove:
 
     def decide(self) -> None:
         """Report what stays, move what may."""
-        if forbidden(self.uses):
-            return
         reports = StayReports(self.uses)
+        if forbidden(self.uses):
+            return reports.report_helpers()
         reports.report()
         if self.uses.moved:
             self._carry_out()

@@ -24,6 +24,20 @@ class StayReports:
         for reference in self.uses.stays:
             self._report_stay(reference)
 
+    def report_helpers(self) -> None:
+        """What is read through an ORPO module beside the classes; enough where the uses stay and are told."""
+        move = self.uses.context.move
+        for reference in self.uses.stays:
+            path, depth = self.uses.reached(reference)
+            steps = reference.steps[depth:]
+            if (
+                steps
+                and path in move.modules
+                and self.uses.context.forward
+                and steps[0].name not in self._class_names()
+            ):
+                self._report_helper(reference, path, steps[0].name)
+
     def _report_stay(self, reference: Reference) -> None:
         path, depth = self.uses.reached(reference)
         if depth < len(reference.steps) and reference.steps[depth].name != "__dict__":

@@ -50,3 +50,9 @@ def test_the_names_that_trl_has_lost_are_not_in_the_installed_release() -> None:
 def test_the_advice_fits_the_helper(name: str, word: str) -> None:
     done = check_refuses(f"from trl.experimental.orpo.orpo_trainer import {name}\n", "OC121")
     assert word in done.findings[0].advice
+
+
+def test_a_helper_is_told_where_the_uses_of_its_module_stay() -> None:
+    source = "import trl.trainer.orpo_trainer\nh = trl.trainer.orpo_trainer.pad\nc = trl.ORPOConfig\ndel trl\n"
+    done = check_refuses(source, "OC106", "OC121", "OC126")
+    assert {(one.line, one.code) for one in done.findings} >= {(2, "OC121"), (3, "OC106"), (4, "OC106")}
