@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -21,7 +22,7 @@ from orpo_compat.lean_layers import LeanLayers
 from orpo_compat.normalization import nll_token_count
 from orpo_compat.packed_path import PackedPath, packed_terms
 from orpo_compat.padded import Batch, TrainEval, mean_logit
-from orpo_compat.recompute import is_selective, lighten
+from orpo_compat.recompute import is_selective, lighten, stop_recomputing
 from orpo_compat.self_check import open_packed_path
 from orpo_compat.terms import PairTerms
 
@@ -216,7 +217,7 @@ class PackedSteps(_Base):
             tokens = max(path.budget or 0, 2 * (self.args.max_length or 512))
             changed = lighten(model, tokens, itemsize=2 if self.args.bf16 or self.args.fp16 else 4, lean=bool(lean))
             if changed and not self.args.gradient_checkpointing:
-                self._stop_recomputing = getattr(model, "gradient_checkpointing_disable", None)
+                self._stop_recomputing = partial(stop_recomputing, model)
         # Recomputed as a whole, a lean layer would compute its last product once more for nothing.
         if not lean or is_selective(model) is not None:
             return nullcontext()
