@@ -31,8 +31,9 @@ def split_shared_start(chosen: Any, rejected: Any) -> dict[str, Any]:
     element stays with the responses, so that neither is ever empty (TRL does the same).
 
     Raises:
-        ValueError: one of the two is empty.
+        ValueError: one of the two is empty, or neither text nor messages.
     """
+    _require_readable({"chosen": chosen, "rejected": rejected})
     shortest = min(len(chosen), len(rejected))
     if shortest == 0:
         raise ValueError(
@@ -116,9 +117,13 @@ def to_text(row: Row, tokenizer: Any) -> dict[str, str]:
     if is_messages(parts["chosen"]):
         extras = {key: row[key] for key in ("tools", "chat_template_kwargs") if key in row}
         return render_chat({**parts, **extras}, tokenizer)
-    for column, value in parts.items():
-        if not isinstance(value, str):
+    _require_readable(parts, kinds=(str,))
+    return parts
+
+
+def _require_readable(cells: Row, kinds: tuple[type, ...] = (str, Sequence)) -> None:
+    for column, value in cells.items():
+        if not isinstance(value, kinds):
             raise ValueError(
                 f"{column} should be a string or a list of messages, got {type(value).__name__}: {value!r:.80}"
             )
-    return parts

@@ -37,7 +37,7 @@ def tokenized(pairs: Sequence[Pair], tokenizer: Any, rules: Any) -> dict[str, li
     from orpo_compat.preprocessing import render_and_tokenize_into_lists
 
     columns = {name: [pair.as_row()[name] for pair in pairs] for name in ("prompt", "chosen", "rejected")}
-    return render_and_tokenize_into_lists(columns, tokenizer, rules)
+    return render_and_tokenize_into_lists(columns, range(len(pairs)), tokenizer, rules)
 
 
 def trim_words(counts: Mapping[str, int]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -53,30 +53,39 @@ class DataReport:
         )
 
 
-def render_and_tokenize(batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules) -> dict[str, list[Any]]:
+def render_and_tokenize(
+    batch: dict[str, list[Any]], indices: Sequence[int], tokenizer: Any, rules: TokenizationRules
+) -> dict[str, list[Any]]:
     """Bring a batch of raw rows to text and then to token ids; a pure function, so that maps are cacheable.
 
     Ids are arrays: ``datasets`` looks at every number of a list, and copies an array.
+
+    Raises:
+        ValueError: a row is neither text nor messages; named by its place in the dataset.
     """
-    texts = render(batch, tokenizer)
+    texts = render(batch, indices, tokenizer)
     return {**texts, **tokenize_pairs(texts, tokenizer, rules)}
 
 
 def render_and_tokenize_into_lists(
-    batch: dict[str, list[Any]], tokenizer: Any, rules: TokenizationRules
+    batch: dict[str, list[Any]], indices: Sequence[int], tokenizer: Any, rules: TokenizationRules
 ) -> dict[str, list[Any]]:
     """Do the same with lists, for rows that are handed on as they are."""
-    columns = render_and_tokenize(batch, tokenizer, rules)
+    columns = render_and_tokenize(batch, indices, tokenizer, rules)
     return {
         name: [ids.tolist() if isinstance(ids, np.ndarray) else ids for ids in values]
         for name, values in columns.items()
     }
 
 
-def render(batch: dict[str, list[Any]], tokenizer: Any) -> dict[str, list[Any]]:
+def render(batch: dict[str, list[Any]], indices: Sequence[int], tokenizer: Any) -> dict[str, list[Any]]:
     """Bring a batch of raw rows to prompt, chosen and rejected strings."""
-    size = len(next(iter(batch.values())))
-    rows = [to_text({column: values[i] for column, values in batch.items()}, tokenizer) for i in range(size)]
+    rows = []
+    for place, index in enumerate(indices):
+        try:
+            rows.append(to_text({column: values[place] for column, values in batch.items()}, tokenizer))
+        except ValueError as error:
+            raise ValueError(f"row {index}: {error}") from error
     return {column: [row[column] for row in rows] for column in ("prompt", "chosen", "rejected")}
 
 
@@ -163,13 +172,14 @@ class Preprocessor:
         if not streaming:
             options["desc"] = f"Tokenizing {name}"
         if self.tokenize_row is not None:
-            data = data.map(render, batched=True, fn_kwargs={"tokenizer": self.tokenizer}, **options)
+            data = data.map(render, batched=True, with_indices=True, fn_kwargs={"tokenizer": self.tokenizer}, **options)
             return data.map(self.tokenize_row, **options)
         if not streaming:
             options["new_fingerprint"] = self._fingerprint(data)
         data = data.map(
             render_and_tokenize_into_lists if streaming else render_and_tokenize,
             batched=True,
+            with_indices=True,
             fn_kwargs={"tokenizer": self.tokenizer, "rules": self.rules},
             **options,
         )

@@ -10,7 +10,6 @@ from __future__ import annotations
 from codemods.catalog import GONE_FROM_TRL, HELPER_HOMES, LIFETIMES
 from codemods.context import Context
 from codemods.facts import ImportFact
-from codemods.findings import Severity
 from codemods.placement import Action, aliases
 from codemods.rules import Example, Phase, Rule
 from codemods.syntax import FromImport, dotted
@@ -60,7 +59,7 @@ def _report_gone(context: Context, fact: ImportFact) -> None:
         if name in GONE_FROM_TRL:
             since, advice = GONE_FROM_TRL[name]
             message = f"{name} stays with trl, which has not had it since {since}."
-            context.report("OC121", fact.node, message, f"On newer releases, {advice}.", Severity.INFO)
+            context.report("OC121", fact.node, message, f"On newer releases, {advice}.")
 
 
 def advice_on(name: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from datasets import load_dataset
+from datasets import Dataset, load_dataset
 from transformers import AutoTokenizer
 
 from orpo_compat.preprocessing import DataReport, Preprocessor, complete_tokenized, pair_sizes
@@ -45,6 +45,21 @@ def test_other_columns_stay_with_their_rows(pairs: Any, tokenizer: Any) -> None:
     marked = pairs.add_column("keep", list(range(len(pairs))))
     tokenized = Preprocessor(tokenizer, RULES)(marked, "train")
     assert tokenized["keep"] == tokenized["row_id"] == list(range(len(pairs)))
+
+
+@pytest.mark.parametrize("prompt", ["ask", None], ids=["with prompt", "without"])
+@pytest.mark.parametrize("streaming", [False, True])
+@pytest.mark.parametrize("workers", [None, 2])
+def test_a_row_that_cannot_be_read_is_named_by_its_place(
+    tokenizer: Any, prompt: str | None, streaming: bool, workers: int | None
+) -> None:
+    rows = [{"prompt": prompt, "chosen": "yes it is", "rejected": "yes it was"} for _ in range(2500)]
+    rows[2100]["rejected"] = None
+    data = Dataset.from_list(rows)
+    if streaming:
+        data = data.to_iterable_dataset()
+    with pytest.raises(ValueError, match=r"row 2100: rejected should be a string .*, got NoneType"):
+        list(Preprocessor(tokenizer, RULES, num_proc=workers)(data, "train"))
 
 
 def test_a_report_counts_notes_per_dataset() -> None:

@@ -27,7 +27,7 @@ def test_a_name_that_trl_itself_has_lost_is_told_beside_a_moved_one() -> None:
         "from trl import setup_chat_format\nfrom orpo_compat import ORPOConfig\n",
         "OC121",
     )
-    assert done.findings[0].severity is Severity.INFO
+    assert done.findings[0].severity is Severity.WARNING
     check_noop("from trl import setup_chat_format  # for orpo\n")
 
 
