@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from codemods.catalog import CLASSES, LIFETIMES, ORPO_MODULES, OURS, SOURCES
+from codemods.python_tree import python_tree
 
 _OFFERED = {**SOURCES, OURS: CLASSES}
 
@@ -101,9 +102,8 @@ def python_of(path: str, source: bytes) -> tuple[bytes, list[int]]:
 def usages(path: str, source: bytes) -> list[Usage]:
     """Every use in one Python text or notebook, by line; empty when it does not parse."""
     text, places = python_of(path, source)
-    try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_tree(text)
+    if tree is None:
         return []
     found = [use for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for use in _from_import(node)]
     found += _attributes(tree, _bindings(tree))

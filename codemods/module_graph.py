@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from codemods.catalog import CLASSES, FORWARD, OURS
+from codemods.python_tree import python_tree
 
 _SOURCE_ROOTS = ("src", "lib", "python")
 _MOST_STEPS = 12
@@ -69,9 +70,8 @@ class Graph:
         self.modules: dict[str, Module] = {}
         self._by_name: dict[str, Module] = {}
         for path, source in sorted(sources.items()):
-            try:
-                tree = ast.parse(source)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
+            tree = python_tree(source)
+            if tree is None:
                 continue
             names = list(module_names(path, paths))
             module = Module(path, tree)

@@ -125,5 +125,6 @@ def _require_readable(cells: Row, kinds: tuple[type, ...] = (str, Sequence)) -> 
     for column, value in cells.items():
         if not isinstance(value, kinds):
             raise ValueError(
-                f"{column} should be a string or a list of messages, got {type(value).__name__}: {value!r:.80}"
+                f"{column} should be a string or a list of messages, got {type(value).__name__}: {value!r:.80}; "
+                "repair the row or drop it"
             )

@@ -62,8 +62,8 @@ class _RmsNorm(torch.autograd.Function):
         grad_gain_D = along.flatten(0, -2).sum(0) if needs_gain else None
         if not needs_rows:
             return None, grad_gain_D, None
-        mean = (along @ gain_D)[..., None].div_(-len(gain_D))
-        return (grads[0] * gain_D).addcmul_(normed, mean).mul_(scale), grad_gain_D, None
+        minus_mean = (along @ gain_D)[..., None].div_(-len(gain_D))
+        return (grads[0] * gain_D).addcmul_(normed, minus_mean).mul_(scale), grad_gain_D, None
 
 
 class _LastNormed(threading.local):

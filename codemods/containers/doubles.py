@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 
 from codemods.containers.mentions import Places
 from codemods.findings import Finding
+from codemods.python_tree import python_tree
 
 _MAY = re.compile(rb"modules\b")
 _TRL = re.compile(r"trl(?:\.|$)")
@@ -24,11 +24,8 @@ def doubles(source: bytes) -> list[ast.expr]:
     """The expressions that put a double of trl, and none of orpo_compat, into ``sys.modules``."""
     if not _MAY.search(source) or b"trl" not in source:
         return []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_tree(source)
+    if tree is None:
         return []
     written = list(_written(tree))
     if any(_OURS.match(name) for name, _ in written):

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 
 from codemods.containers.installs import ADVICE, install_offsets
 from codemods.containers.mentions import Places, excerpt
 from codemods.findings import Finding
+from codemods.python_tree import python_tree
 
 _REQUIREMENT = re.compile(r"\s*trl\s*(?:\[[^\]]*\])?\s*(?:[=<>!~@;].*)?$", re.DOTALL)
 _OURS = re.compile(r"orpo[-_]compat(?![\w-])")
@@ -41,11 +41,8 @@ def python_installs(source: bytes) -> list[ast.expr]:
     """The strings that have trl installed, in source order; none if the module does not parse."""
     if not _MAY.search(source):
         return []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = python_tree(source)
+    if tree is None:
         return []
     finder = _Finder(tree)
     found = [node for node in finder.strings() if finder.installs(node)]
